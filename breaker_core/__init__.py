@@ -1,0 +1,45 @@
+"""A circuit breaker that processes can share, independent of any web framework."""
+
+from breaker_core.breaker import CircuitBreaker
+from breaker_core.config import BreakerConfig
+from breaker_core.errors import (
+    BreakerError,
+    CircuitOpenError,
+    ConfigurationError,
+    UnknownBreakerError,
+)
+from breaker_core.events import (
+    BreakerEvent,
+    OperatorActed,
+    ProcessStateChanged,
+    StateChanged,
+    StoreChanged,
+)
+from breaker_core.lazy import LazyBreaker
+from breaker_core.outcomes import Conventions
+from breaker_core.record import Override, OverrideKind, State, Transition
+from breaker_core.registry import BreakerRegistry, read_configs
+from breaker_core.snapshot import Snapshot
+
+__all__ = [
+    "BreakerConfig",
+    "BreakerError",
+    "BreakerEvent",
+    "BreakerRegistry",
+    "CircuitBreaker",
+    "CircuitOpenError",
+    "ConfigurationError",
+    "Conventions",
+    "LazyBreaker",
+    "OperatorActed",
+    "Override",
+    "OverrideKind",
+    "ProcessStateChanged",
+    "Snapshot",
+    "State",
+    "StateChanged",
+    "StoreChanged",
+    "Transition",
+    "UnknownBreakerError",
+    "read_configs",
+]

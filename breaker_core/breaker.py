@@ -1,0 +1,316 @@
+"""The circuit breaker as its users hold it: call, decorate, enter, look, act."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import replace
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar, overload
+
+from breaker_core.clock import Clock
+from breaker_core.config import BreakerConfig, check_name, refuse_unknown, seconds
+from breaker_core.decide import Act, ClearOverride, Force, Reset, TryNow
+from breaker_core.errors import CircuitOpenError, ConfigurationError
+from breaker_core.events import Listener
+from breaker_core.guard import Call, Use, guarded, is_async
+from breaker_core.home import Home, Store
+from breaker_core.machine import here
+from breaker_core.record import OverrideKind, State
+from breaker_core.snapshot import Snapshot, snapshot_of
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+PER_USE = ("fallback", "failure_if", "failure_on", "ignore")
+"""Options that may differ from one use of a breaker to the next."""
+
+
+class CircuitBreaker:
+    """Stops calling a dependency that keeps failing.
+
+    *store* left out keeps the state in this object's own memory; *clock* is for tests.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: BreakerConfig | None = None,
+        *,
+        store: Store | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._settle(Home(store, clock), check_name(name, place="name"), config)
+
+    @classmethod
+    def _at(cls, home: Home, name: str, config: BreakerConfig) -> CircuitBreaker:
+        """Return a breaker that shares *home* with others; *name* was checked."""
+        breaker = cls.__new__(cls)
+        breaker._settle(home, name, config)
+        return breaker
+
+    def _settle(self, home: Home, name: str, config: BreakerConfig | None) -> None:
+        if config is not None and not isinstance(config, BreakerConfig):
+            raise ConfigurationError(
+                f"config must be a BreakerConfig; got {config!r}. "
+                "Options in a mapping are for BreakerRegistry"
+            )
+        self._home = home
+        self._name = name
+        self._config = config or BreakerConfig()
+        self._machine = home.machine(name, self._config)
+        self._use = Use(home, self._machine, self._config)
+
+    def __repr__(self) -> str:
+        return f"<CircuitBreaker {self._name!r} in {self._home.store.describe()}>"
+
+    @property
+    def name(self) -> str:
+        """The breaker's name."""
+        return self._name
+
+    @property
+    def config(self) -> BreakerConfig:
+        """The breaker's configuration."""
+        return self._config
+
+    # -- calling -----------------------------------------------------------------------------
+
+    def call(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Return what ``fn(*args, **kwargs)`` returns, or raise what it raises.
+
+        Raises CircuitOpenError without calling *fn* when the breaker rejects and no fallback is
+        configured; with one, returns what that answers. May wait for the store, up to twice its
+        budget of 0.25 seconds.
+        """
+        if is_async(fn):
+            raise ConfigurationError(f"{fn!r} is asynchronous: use 'await breaker.call_async(…)'")
+        try:
+            call = self._use.begin()
+        except CircuitOpenError as rejected:
+            fallback = self._use.take_fallback()
+            if fallback is None:
+                raise
+            answer: T = fallback(rejected, *args, **kwargs)
+            return answer
+        try:
+            result = fn(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        call.succeed(result)
+        return result
+
+    async def call_async(
+        self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Return what ``await fn(*args, **kwargs)`` returns; else as ``call``.
+
+        Waiting for the store happens in a thread, never in the event loop.
+        """
+        try:
+            call = await self._use.begin_async()
+        except CircuitOpenError as rejected:
+            fallback = self._use.take_fallback()
+            if fallback is None:
+                raise
+            answer: Any = fallback(rejected, *args, **kwargs)
+            return await answer if isinstance(answer, Awaitable) else answer  # type: ignore[no-any-return]
+        try:
+            result = await fn(*args, **kwargs)
+        except BaseException as error:
+            await call.fail_async(error)
+            raise
+        await call.succeed_async(result)
+        return result
+
+    @overload
+    def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]: ...
+
+    @overload
+    def __call__(self, /, **options: Any) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
+
+    def __call__(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+        """Decorate *fn*: ``@breaker``, or ``@breaker(fallback=…)`` with options for this use.
+
+        Works on functions and async functions. Raises ConfigurationError for generators.
+        """
+        use = self.use_with(options)
+        if fn is not None:
+            return guarded(fn, use)
+        return lambda function: guarded(function, use)
+
+    def use_with(self, options: dict[str, Any]) -> Use:
+        """Return this breaker with other *options* for one use; see ``PER_USE``."""
+        if not options:
+            return self._use
+        place = f"breaker({self._name!r}, …)"
+        refuse_unknown(options, PER_USE, place=place, kind="option for one use")
+        try:
+            config = replace(self._config, **options)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{place}: {error}") from error.__cause__
+        return Use(self._home, self._machine, config)
+
+    def guard(self) -> Guard:
+        """Return a fresh guard for one ``with`` or ``async with`` block."""
+        return Guard(self._use)
+
+    def __enter__(self) -> CircuitBreaker:
+        guard = Guard(self._use)
+        guard.__enter__()
+        _entered.set((*_entered.get(), (self, guard)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        guard = self._leave()
+        if guard is not None:
+            guard.__exit__(kind, error, traceback)
+
+    async def __aenter__(self) -> CircuitBreaker:
+        guard = Guard(self._use)
+        await guard.__aenter__()
+        _entered.set((*_entered.get(), (self, guard)))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        guard = self._leave()
+        if guard is not None:
+            await guard.__aexit__(kind, error, traceback)
+
+    def _leave(self) -> Guard | None:
+        """Return the guard of the innermost block of this breaker in this task or thread."""
+        entered = _entered.get()
+        for index in range(len(entered) - 1, -1, -1):
+            if entered[index][0] is self:
+                _entered.set(entered[:index] + entered[index + 1 :])
+                return entered[index][1]
+        return None
+
+    # -- looking -----------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """The state, as fresh as ``refresh_interval`` says; reading it changes nothing."""
+        return self.snapshot().state
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is known of the breaker; may wait for the store, changes nothing."""
+        look = self._machine.look(self._use.terms)
+        self._home.tell(self._machine)
+        return snapshot_of(self._name, look, self._config)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Tell *listener* of every event of this breaker's registry; returns how to stop that."""
+        return self._home.listeners.add(listener)
+
+    # -- acting ------------------------------------------------------------------------------
+
+    def reset(self, *, by: str = "", reason: str = "") -> None:
+        """Close it and zero its counts; ends back-off and override.
+
+        Like every act: raises BreakerError when it could not be stored.
+        """
+        self._act(Reset(by=by, reason=reason, **here()))  # type: ignore[arg-type]
+
+    def try_now(self, *, by: str = "", reason: str = "") -> None:
+        """Let an open breaker take its next call as a trial."""
+        self._act(TryNow(by=by, reason=reason, **here()))  # type: ignore[arg-type]
+
+    def force_open(
+        self, *, by: str = "", reason: str = "", for_: float | timedelta | None = None
+    ) -> None:
+        """Reject all calls for *for_* (seconds or timedelta); None: until ended by hand."""
+        self._force(OverrideKind.FORCED_OPEN, by, reason, for_)
+
+    def force_closed(
+        self, *, by: str = "", reason: str = "", for_: float | timedelta | None = None
+    ) -> None:
+        """Let all calls pass for *for_* (seconds or timedelta); None: until ended by hand."""
+        self._force(OverrideKind.FORCED_CLOSED, by, reason, for_)
+
+    def clear_override(self, *, by: str = "", reason: str = "") -> None:
+        """End the override; the machine goes on from where it is."""
+        self._act(ClearOverride(by=by, reason=reason, **here()))  # type: ignore[arg-type]
+
+    def _force(
+        self, kind: OverrideKind, by: str, reason: str, for_: float | timedelta | None
+    ) -> None:
+        length = None if for_ is None else seconds(for_)
+        if length is not None and not (math.isfinite(length) and length > 0):
+            raise ConfigurationError(
+                f"for_ must be more than 0 seconds, a timedelta, or None; got {for_!r}"
+            )
+        self._act(Force(kind=kind, seconds=length, by=by, reason=reason, **here()))  # type: ignore[arg-type]
+
+    def _act(self, event: Act) -> None:
+        try:
+            self._machine.act(event, self._use.terms)
+        finally:
+            self._home.tell(self._machine)
+
+
+class Guard:
+    """One entry into a guarded block. A guard is used once."""
+
+    __slots__ = ("_call", "_source")
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._call: Call | None = None
+
+    def __enter__(self) -> Guard:
+        self._refuse_reuse()
+        self._call = self._source.begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._call is not None
+        if error is None:
+            self._call.succeed(None)
+        else:
+            self._call.fail(error)
+
+    async def __aenter__(self) -> Guard:
+        self._refuse_reuse()
+        self._call = await self._source.begin_async()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._call is not None
+        if error is None:
+            await self._call.succeed_async(None)
+        else:
+            await self._call.fail_async(error)
+
+    def _refuse_reuse(self) -> None:
+        if self._call is not None:
+            raise RuntimeError("this guard was entered before: take a fresh one for each block")
+
+
+_entered: ContextVar[tuple[tuple[CircuitBreaker, Guard], ...]] = ContextVar(
+    "breaker_entered", default=()
+)
+"""The ``with breaker:`` blocks that the running code is in, the innermost last."""

@@ -1,0 +1,268 @@
+"""The options of a breaker, and the errors that teach how to write them.
+
+One validator serves keyword arguments, Django's settings and Flask's config. It knows the options
+and their limits; it does not know where they came from: the caller hands in the *place* that the
+error message names.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from importlib import import_module
+from typing import Any
+
+from breaker_core.errors import ConfigurationError
+
+Seconds = float
+"""Durations are kept as seconds; every option takes a number or a ``timedelta``."""
+
+MOST_TRIALS = 1000
+NAME_LIMIT = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerConfig:
+    """How one breaker behaves. Frozen; wrong values raise ConfigurationError when it is made."""
+
+    failure_threshold: int | None = 5
+    """Failures in a row that open it. None switches this policy off."""
+    open_timeout: float | timedelta = 30.0
+    """Seconds to stay open before a trial. 0: the next call is a trial."""
+    open_timeout_max: float | timedelta | None = None
+    """With it, each failed round doubles ``open_timeout`` up to this. None: no back-off."""
+    open_timeout_jitter: float = 0.0
+    """0 to 1: random share by which an open time is lengthened."""
+    half_open_max_calls: int = 1
+    """Trials at a time, across all processes."""
+    success_threshold: int = 1
+    """Successful trials needed to close."""
+    trial_timeout: float | timedelta = 60.0
+    """Seconds after which a trial is given up for lost and its permit is free again."""
+    failure_on: Any = (Exception,)
+    """Exceptions that are failures: classes or dotted paths."""
+    ignore: Any = ()
+    """Exceptions that count neither way, checked before ``failure_on``: classes or dotted paths."""
+    failure_if: Any = None
+    """Predicate on the result (or its dotted path): true makes a returned result a failure."""
+    fallback: Any = None
+    """``fallback(error, *args, **kwargs)`` (or its dotted path), used when a call is rejected."""
+    shadow: bool = False
+    """Decide and count, reject nothing."""
+    refresh_interval: float | timedelta = 1.0
+    """Seconds that a process may go on with what it last saw in the shared store."""
+    record_error_messages: bool = False
+    """Keep the clipped text of the last error, not only its class. Texts can hold secrets."""
+    description: str = ""
+    """What the dependency is for; shown to operators."""
+    owner: str = ""
+    """Whom to call; shown to operators."""
+    runbook: str = ""
+    """Where the runbook is; shown to operators."""
+
+    def __post_init__(self) -> None:
+        for option in fields(self):
+            checked = _CHECKS[option.name](option.name, getattr(self, option.name))
+            object.__setattr__(self, option.name, checked)
+        self._refuse_contradictions()
+
+    def _refuse_contradictions(self) -> None:
+        if self.failure_threshold is None:
+            raise ConfigurationError(
+                "failure_threshold=None switches off the only policy that opens this breaker; "
+                "set it to a whole number of at least 1"
+            )
+        most = self.open_timeout_max
+        if most is not None and seconds(most) < seconds(self.open_timeout):
+            raise ConfigurationError(
+                f"open_timeout_max={most!r} is below open_timeout={self.open_timeout!r}; "
+                "it is the longest open time, so it must be at least as long"
+            )
+
+    @classmethod
+    def from_mapping(cls, options: Mapping[str, Any], *, place: str) -> BreakerConfig:
+        """Return the configuration of *options*; errors begin with *place*.
+
+        *place* says where the options were written, such as ``BREAKERS['payments']``.
+        """
+        if not isinstance(options, Mapping):
+            raise ConfigurationError(
+                f"{place}: must be a mapping of options, such as {{'failure_threshold': 3}}; "
+                f"got {options!r}"
+            )
+        refuse_unknown(options, option_names(), place=place, kind="option")
+        try:
+            return cls(**options)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{place}: {error}") from error.__cause__
+
+
+def option_names() -> tuple[str, ...]:
+    """Return the names of all options, in the order of the documentation."""
+    return tuple(option.name for option in fields(BreakerConfig))
+
+
+def refuse_unknown(given: Iterable[Any], known: Iterable[str], *, place: str, kind: str) -> None:
+    """Raise ConfigurationError for the first name of *given* that is not *known*."""
+    names = list(known)
+    for name in given:
+        if name not in names:
+            raise ConfigurationError(f"{place}: unknown {kind} {name!r}{nearest(name, names)}")
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """Return `` (did you mean 'x'?)``, or else the names there are, for the end of a message."""
+    names = sorted(known)
+    matches = difflib.get_close_matches(str(name).lower(), names, n=1)
+    if matches:
+        return f" (did you mean {matches[0]!r}?)"
+    return f" (known: {', '.join(names)})" if names else " (none are configured)"
+
+
+def check_name(name: Any, *, place: str) -> str:
+    """Return *name* if a breaker may be called so; else raise ConfigurationError."""
+    if not isinstance(name, str) or not 1 <= len(name) <= NAME_LIMIT or not name.isprintable():
+        raise ConfigurationError(
+            f"{place}: a breaker's name must be a text of 1 to {NAME_LIMIT} printable "
+            f"characters; got {name!r}"
+        )
+    return name
+
+
+def seconds(duration: float | timedelta) -> float:
+    """Return *duration* in seconds."""
+    return duration.total_seconds() if isinstance(duration, timedelta) else float(duration)
+
+
+def import_dotted(path: str, *, option: str) -> Any:
+    """Return what the dotted *path* names; ConfigurationError says why it can't be had."""
+    module_name, _, attribute = path.rpartition(".")
+    if not module_name:
+        raise ConfigurationError(
+            f"{option}: {path!r} is not a dotted path, such as 'package.module.name'"
+        )
+    try:
+        module = import_module(module_name)
+    except Exception as error:
+        raise ConfigurationError(
+            f"{option}: cannot import {path!r}: {type(error).__name__}: {error}"
+        ) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        hint = nearest(attribute, [name for name in vars(module) if not name.startswith("_")][:50])
+        raise ConfigurationError(
+            f"{option}: module {module_name!r} has no {attribute!r}"
+            + (hint if hint.startswith(" (did") else "")
+        ) from None
+
+
+def _wrong(option: str, allowed: str, value: Any) -> ConfigurationError:
+    return ConfigurationError(f"{option} must be {allowed}; got {value!r}")
+
+
+def _whole(least: int, most: int | None, *, none: bool = False) -> Callable[[str, Any], Any]:
+    span = f"of at least {least}" if most is None else f"from {least} to {most}"
+    allowed = f"a whole number {span}{', or None' if none else ''}"
+
+    def check(option: str, value: Any) -> Any:
+        if none and value is None:
+            return None
+        if type(value) is not int or value < least or (most is not None and value > most):
+            raise _wrong(option, allowed, value)
+        return value
+
+    return check
+
+
+def _duration(*, zero: bool, none: bool = False) -> Callable[[str, Any], Any]:
+    span = "0 or more" if zero else "more than 0"
+    allowed = f"{span} seconds, as a number or a timedelta{', or None' if none else ''}"
+
+    def check(option: str, value: Any) -> Any:
+        if none and value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float | timedelta):
+            raise _wrong(option, allowed, value)
+        length = _finite(value)
+        if length is None or length < 0 or (length == 0 and not zero):
+            raise _wrong(option, allowed, value)
+        return length
+
+    return check
+
+
+LONGEST = 100 * 366 * 86400.0
+"""A century: longer durations are typing errors, and would overflow dates."""
+
+
+def _finite(value: float | timedelta) -> float | None:
+    try:
+        length = seconds(value)
+    except OverflowError:
+        return None
+    return length if math.isfinite(length) and length <= LONGEST else None
+
+
+def _share(option: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise _wrong(option, "a number from 0 to 1", value)
+    return float(value)
+
+
+def _flag(option: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(option, "True or False", value)
+    return value
+
+
+def _words(option: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(option, "a text", value)
+    return value
+
+
+def _exceptions(option: str, value: Any) -> tuple[type[BaseException], ...]:
+    allowed = "an exception class, its dotted path, or a list of these"
+    several = value if isinstance(value, list | tuple | set | frozenset) else (value,)
+    found = []
+    for each in several:
+        kind = import_dotted(each, option=option) if isinstance(each, str) else each
+        if not (isinstance(kind, type) and issubclass(kind, BaseException)):
+            raise _wrong(option, allowed, each)
+        found.append(kind)
+    return tuple(found)
+
+
+def _callable(option: str, value: Any) -> Callable[..., Any] | None:
+    if value is None:
+        return None
+    found = import_dotted(value, option=option) if isinstance(value, str) else value
+    if not callable(found):
+        raise _wrong(option, "a callable, its dotted path, or None", value)
+    function: Callable[..., Any] = found
+    return function
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "failure_threshold": _whole(1, None, none=True),
+    "open_timeout": _duration(zero=True),
+    "open_timeout_max": _duration(zero=True, none=True),
+    "open_timeout_jitter": _share,
+    "half_open_max_calls": _whole(1, MOST_TRIALS),
+    "success_threshold": _whole(1, None),
+    "trial_timeout": _duration(zero=False),
+    "failure_on": _exceptions,
+    "ignore": _exceptions,
+    "failure_if": _callable,
+    "fallback": _callable,
+    "shadow": _flag,
+    "refresh_interval": _duration(zero=False),
+    "record_error_messages": _flag,
+    "description": _words,
+    "owner": _words,
+    "runbook": _words,
+}

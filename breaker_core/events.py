@@ -1,0 +1,133 @@
+"""What listeners are told, and how: frozen values, and no listener can hurt the protected call."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from breaker_core.record import Override, State, Transition
+
+logger = logging.getLogger("breaker")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateChanged:
+    """The breaker's state changed for the whole fleet; told in the one process that changed it."""
+
+    name: str
+    before: State
+    after: State
+    transition: Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStateChanged:
+    """A process stopped or resumed by itself; the fleet's state is as it was."""
+
+    name: str
+    before: State
+    after: State
+    transition: Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorActed:
+    """An operator's act was stored: the audit trail, whether or not the state changed."""
+
+    name: str
+    act: str
+    """reset, try_now, force_open, force_closed or clear_override."""
+    by: str
+    reason: str
+    before: State
+    after: State
+    ended: Override | None
+    """The override that the act ended or replaced."""
+    transition: Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreChanged:
+    """The shared store became unreachable for this process, or is back."""
+
+    store: str
+    reachable: bool
+    error: str
+
+
+BreakerEvent = StateChanged | ProcessStateChanged | OperatorActed | StoreChanged
+Listener = Callable[[BreakerEvent], object]
+
+
+class Listeners:
+    """Who wants to be told. A listener that raises is logged once and hurts nobody."""
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Listener, ...] = ()
+        self._complained: set[Listener] = set()
+
+    def add(self, listener: Listener) -> Callable[[], None]:
+        """Tell *listener* of every event from now on; call what is returned to stop that."""
+        self._listeners = (*self._listeners, listener)
+
+        def remove() -> None:
+            self._listeners = tuple(each for each in self._listeners if each is not listener)
+
+        return remove
+
+    def tell(self, event: BreakerEvent) -> None:
+        """Tell everybody; never raises."""
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception:
+                if listener not in self._complained:
+                    self._complained.add(listener)
+                    logger.exception("a listener of breaker events failed: %r", listener)
+
+
+def log(event: BreakerEvent) -> None:
+    """Write *event* to the logger ``breaker``: the listener that every registry begins with."""
+    if isinstance(event, StoreChanged):
+        _log_store(event)
+    elif isinstance(event, OperatorActed):
+        logger.warning(
+            "circuit breaker %r: %s by %s: %s",
+            event.name,
+            event.act,
+            event.by or "an operator",
+            event.reason or "no reason given",
+        )
+    else:
+        _log_state(event)
+
+
+def _log_store(event: StoreChanged) -> None:
+    if event.reachable:
+        logger.info("breaker store %s is back; its state counts again", event.store)
+    else:
+        logger.warning(
+            "breaker store %s is unreachable, this process goes on alone: %s",
+            event.store,
+            event.error,
+        )
+
+
+def _log_state(event: StateChanged | ProcessStateChanged) -> None:
+    scope = "in this process" if isinstance(event, ProcessStateChanged) else "for all processes"
+    level = logging.WARNING if event.after is State.OPEN else logging.INFO
+    transition = event.transition
+    numbers = "" if transition.count is None else f" {transition.count} of {transition.limit}"
+    error = f", last error {transition.error}" if transition.error else ""
+    logger.log(
+        level,
+        "circuit breaker %r is %s %s (was %s; %s%s%s)",
+        event.name,
+        event.after.value,
+        scope,
+        event.before.value,
+        transition.rule,
+        numbers,
+        error,
+    )

@@ -1,0 +1,353 @@
+"""Guarding one call: ask the machine, run the call, tell the machine how it ended.
+
+``Use`` is a breaker on the terms of one place where it is used; ``Call`` is one call under way.
+The wrappers repeat a few lines instead of delegating: each frame saved is a frame less in every
+traceback and most of the cost of the closed path (see benchmarks/README.md).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+from breaker_core import threads
+from breaker_core.decide import Ended, Failed, Ignored, Succeeded
+from breaker_core.errors import CircuitOpenError, ConfigurationError
+from breaker_core.machine import Machine, Pass, Terms, here
+from breaker_core.outcomes import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from breaker_core.config import BreakerConfig
+    from breaker_core.home import Home
+
+logger = logging.getLogger("breaker")
+
+_trials: ContextVar[tuple[tuple[Machine, Pass], ...]] = ContextVar("breaker_trials", default=())
+"""The trials that the running code is part of; what it starts inherits them."""
+
+
+class Source(Protocol):
+    """Where a wrapper finds its use: at once, or looked up when called."""
+
+    @property
+    def use(self) -> Use:
+        """The use to try the fast path on."""
+        ...
+
+    def begin(self) -> Call:
+        """Let a call in; may block. Raises CircuitOpenError."""
+        ...
+
+    async def begin_async(self) -> Call:
+        """Let a call in without blocking the loop. Raises CircuitOpenError."""
+        ...
+
+    def resolve(self) -> Use:
+        """Return the use that counts now."""
+        ...
+
+
+class Use:
+    """A breaker on the terms of one place that uses it."""
+
+    __slots__ = ("fallback", "home", "judge", "machine", "terms", "verdict")
+
+    def __init__(self, home: Home, machine: Machine, config: BreakerConfig) -> None:
+        self.home = home
+        self.machine = machine
+        self.terms = home.terms(config)
+        self.verdict = Verdict(config, home.conventions)
+        self.judge = self.verdict.of_result if self.verdict.judges_results else None
+        self.fallback: Callable[..., Any] | None = config.fallback
+
+    @property
+    def use(self) -> Use:
+        return self
+
+    def resolve(self) -> Use:
+        """Return this use itself: it is its own source."""
+        return self
+
+    def take_fallback(self) -> Callable[..., Any] | None:
+        """Return what answers for a rejected call, counted as used; None when nothing does."""
+        if self.fallback is not None:
+            self.machine.tally.fallbacks += 1
+        return self.fallback
+
+    def begin(self) -> Call:
+        """Let a call in; may block. Raises CircuitOpenError."""
+        if inside_trial(self.machine):
+            return Call(self, None)
+        try:
+            held = self.machine.try_admit(self.terms)
+            if held is None:
+                held = self.machine.admit(self.terms)
+        except CircuitOpenError:
+            self.machine.tally.rejections += 1
+            raise
+        finally:
+            self.home.tell(self.machine)
+        return Call(self, held)
+
+    async def begin_async(self) -> Call:
+        """Let a call in; waits for the store in a thread. Raises CircuitOpenError."""
+        if inside_trial(self.machine):
+            return Call(self, None)
+        try:
+            held = self.machine.try_admit(self.terms)
+            if held is None:
+                held = await threads.run(
+                    lambda: self.machine.admit(self.terms), unwanted=self._give_back
+                )
+        except CircuitOpenError:
+            self.machine.tally.rejections += 1
+            raise
+        finally:
+            self.home.tell(self.machine)
+        return Call(self, held)
+
+    def _give_back(self, held: Pass) -> None:
+        """The caller was cancelled while it waited to be let in: its permit must not be lost."""
+        if held.is_trial:
+            self._send(held, Ignored(epoch=held.epoch, permit=held.permit))
+
+    def _send(self, held: Pass, event: Ended) -> None:
+        if self.machine.note(held, event, self.terms):
+            self.machine.flush()
+        self.home.tell(self.machine)
+
+    def fail(self, held: Pass, error: BaseException) -> Outcome:
+        """Take down that a call admitted by the gate raised *error*; memory only, never raises."""
+        try:
+            outcome = self.verdict.of_error(error)
+            if outcome is Outcome.SUCCESS:
+                held.clean = True
+                next(held.tick)
+                return outcome
+            event = self.ended(held, outcome, error, is_error=True)
+            if event is not None:
+                self._send(held, event)
+            return outcome
+        except Exception:
+            logger.exception("a breaker failed to take down the end of a call")
+            return Outcome.IGNORED
+
+    def ended(
+        self, held: Pass | None, outcome: Outcome, value: object, *, is_error: bool
+    ) -> Ended | None:
+        """Count the end of a call; return what the machine must hear of it, if anything."""
+        tally = self.machine.tally
+        if outcome is Outcome.SUCCESS:
+            next(tally.successes)
+        elif outcome is Outcome.FAILURE:
+            tally.failures += 1
+        else:
+            tally.ignored += 1
+        if held is None or not held.counted:
+            return None
+        held.ended = True
+        if not held.is_trial and outcome is Outcome.FAILURE and inside_trial(self.machine):
+            return None
+        return self._event(held, outcome, value, is_error=is_error)
+
+    def _event(self, held: Pass, outcome: Outcome, value: object, *, is_error: bool) -> Ended:
+        if outcome is Outcome.SUCCESS:
+            return Succeeded(epoch=held.epoch, permit=held.permit, **here())  # type: ignore[arg-type]
+        if outcome is Outcome.IGNORED:
+            return Ignored(epoch=held.epoch, permit=held.permit, **here())  # type: ignore[arg-type]
+        if is_error:
+            assert isinstance(value, BaseException)
+            text = self.verdict.text_of_error(value)
+        else:
+            text = self.verdict.text_of_result(value)
+        return Failed(
+            epoch=held.epoch,
+            permit=held.permit,
+            error=text,
+            draw=random.random(),
+            **here(),  # type: ignore[arg-type]
+        )
+
+
+class Call:
+    """One call under way that did not pass by the gate. None of its methods raises."""
+
+    __slots__ = ("_held", "_use")
+
+    def __init__(self, use: Use, held: Pass | None) -> None:
+        self._use = use
+        self._held = held
+        if held is None:
+            return
+        if not held.counted:
+            use.machine.tally.waved += 1
+        elif held.is_trial:
+            running = tuple(each for each in _trials.get() if not each[1].ended)
+            _trials.set((*running, (use.machine, held)))
+
+    @property
+    def use(self) -> Use:
+        return self._use
+
+    def fail(self, error: BaseException) -> Outcome:
+        """The call raised *error*."""
+        return self._end(self._judge_error(error), error, is_error=True)
+
+    async def fail_async(self, error: BaseException) -> Outcome:
+        """The call raised *error*; waits for the store in a thread."""
+        return await self._end_async(self._judge_error(error), error, is_error=True)
+
+    def succeed(self, result: object) -> Outcome:
+        """The call returned *result*, which may be a failure all the same."""
+        return self._end(self._use.verdict.of_result(result), result, is_error=False)
+
+    async def succeed_async(self, result: object) -> Outcome:
+        """The call returned *result*; waits for the store in a thread."""
+        return await self._end_async(self._use.verdict.of_result(result), result, is_error=False)
+
+    def _judge_error(self, error: BaseException) -> Outcome:
+        try:
+            return self._use.verdict.of_error(error)
+        except Exception:
+            logger.exception("a breaker could not judge an error and ignores it")
+            return Outcome.IGNORED
+
+    def _end(self, outcome: Outcome, value: object, *, is_error: bool) -> Outcome:
+        use = self._use
+        try:
+            event = use.ended(self._held, outcome, value, is_error=is_error)
+            if event is not None and self._held is not None:
+                use._send(self._held, event)
+        except Exception:
+            logger.exception("a breaker failed to take down the end of a call")
+        return outcome
+
+    async def _end_async(self, outcome: Outcome, value: object, *, is_error: bool) -> Outcome:
+        use = self._use
+        try:
+            event = use.ended(self._held, outcome, value, is_error=is_error)
+            if event is not None and self._held is not None:
+                if use.machine.note(self._held, event, use.terms):
+                    await threads.run(use.machine.flush)
+                use.home.tell(use.machine)
+        except Exception:
+            logger.exception("a breaker failed to take down the end of a call")
+        return outcome
+
+
+def inside_trial(machine: Machine) -> bool:
+    """Whether the running code is part of a trial of *machine* that is still under way."""
+    return any(each is machine and not held.ended for each, held in _trials.get())
+
+
+def is_async(fn: Callable[..., Any]) -> bool:
+    """Whether calling *fn* gives a coroutine; sees through partials and objects with __call__."""
+    if inspect.iscoroutinefunction(fn) or _marked(fn):
+        return True
+    if isinstance(fn, functools.partial):
+        return is_async(fn.func)
+    if inspect.isroutine(fn) or inspect.isclass(fn):
+        return False
+    return inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))
+
+
+def _marked(fn: Callable[..., Any]) -> bool:
+    """Whether *fn* was marked as a coroutine function the way Python 3.11 does."""
+    mark = getattr(asyncio.coroutines, "_is_coroutine", None)
+    return mark is not None and getattr(fn, "_is_coroutine", None) is mark
+
+
+def refuse_unguardable(fn: Any) -> None:
+    """Raise ConfigurationError for what cannot be guarded by wrapping it."""
+    if isinstance(fn, classmethod | staticmethod | property):
+        kind = type(fn).__name__
+        raise ConfigurationError(
+            f"a breaker cannot decorate a {kind} object; put @{kind} above the breaker, "
+            "so that it wraps the function itself"
+        )
+    if not callable(fn):
+        raise ConfigurationError(f"a breaker decorates a function; got {fn!r}")
+    inner = fn
+    while isinstance(inner, functools.partial):
+        inner = inner.func
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        raise ConfigurationError(
+            f"a breaker cannot decorate the generator function {fn!r}: its work begins after the "
+            "call has returned. Use 'with breaker:' inside it, around the part that can fail"
+        )
+
+
+def guarded(fn: Callable[..., Any], source: Source) -> Callable[..., Any]:
+    """Return *fn* guarded by what *source* says at each call."""
+    refuse_unguardable(fn)
+    wrapper = _guarded_async(fn, source) if is_async(fn) else _guarded_sync(fn, source)
+    return functools.update_wrapper(wrapper, fn)
+
+
+def _guarded_sync(fn: Callable[..., Any], source: Source) -> Callable[..., Any]:
+    def breaker_wrapper(*args: Any, **kwargs: Any) -> Any:
+        use = source.use
+        held = use.machine.gate
+        if held is not None and use.judge is None:
+            try:
+                result = fn(*args, **kwargs)
+            except BaseException as error:
+                use.fail(held, error)
+                raise
+            held.clean = True
+            next(held.tick)
+            return result
+        try:
+            call = source.begin()
+        except CircuitOpenError as rejected:
+            fallback = source.resolve().take_fallback()
+            if fallback is None:
+                raise
+            return fallback(rejected, *args, **kwargs)
+        try:
+            result = fn(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            raise
+        call.succeed(result)
+        return result
+
+    return breaker_wrapper
+
+
+def _guarded_async(fn: Callable[..., Any], source: Source) -> Callable[..., Any]:
+    async def breaker_wrapper(*args: Any, **kwargs: Any) -> Any:
+        use = source.use
+        held = use.machine.gate
+        if held is not None and use.judge is None:
+            try:
+                result = await fn(*args, **kwargs)
+            except BaseException as error:
+                use.fail(held, error)
+                raise
+            held.clean = True
+            next(held.tick)
+            return result
+        try:
+            call = await source.begin_async()
+        except CircuitOpenError as rejected:
+            fallback = source.resolve().take_fallback()
+            if fallback is None:
+                raise
+            answer = fallback(rejected, *args, **kwargs)
+            return await answer if isinstance(answer, Awaitable) else answer
+        try:
+            result = await fn(*args, **kwargs)
+        except BaseException as error:
+            await call.fail_async(error)
+            raise
+        await call.succeed_async(result)
+        return result
+
+    return breaker_wrapper

@@ -1,0 +1,74 @@
+"""Where a registry's breakers live: their store, clock, listeners and conventions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from breaker_core.clock import Clock, SteadyClock, WallClock
+from breaker_core.errors import ConfigurationError
+from breaker_core.events import Listeners, log
+from breaker_core.fleet import FleetMachine, interval_of
+from breaker_core.machine import Machine, Terms
+from breaker_core.off import NoMachine
+from breaker_core.outcomes import NO_CONVENTIONS, Conventions
+from breaker_core.process import Process
+from breaker_core.stores.base import SharedStore
+from breaker_core.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    from breaker_core.config import BreakerConfig
+
+Store = MemoryStore | SharedStore
+
+
+class Home:
+    """What the breakers of one registry have in common. Making one asks no store."""
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        clock: Clock | None = None,
+        *,
+        conventions: Conventions = NO_CONVENTIONS,
+        enabled: bool = True,
+    ) -> None:
+        self.store = MemoryStore() if store is None else store
+        if not isinstance(self.store, MemoryStore | SharedStore):
+            raise ConfigurationError(
+                "store must be MemoryStore(), CacheStore(cache) or a subclass of SharedStore; "
+                f"got {store!r}"
+            )
+        self.conventions = conventions
+        self.enabled = enabled
+        self.listeners = Listeners()
+        self.listeners.add(log)
+        self.process: Process | None = None
+        if isinstance(self.store, SharedStore):
+            self.clock: Clock = clock or WallClock()
+            self.process = Process(self.store, self.clock)
+        else:
+            self.clock = clock or SteadyClock()
+
+    def machine(self, name: str, config: BreakerConfig) -> Machine:
+        """Return the machine of breaker *name* in this home."""
+        if not self.enabled:
+            return NoMachine(name, self.clock.now())
+        if self.process is None:
+            assert isinstance(self.store, MemoryStore)
+            return self.store.machine(name, self.clock.now())
+        return FleetMachine(name, self.process, interval_of(config))
+
+    def terms(self, config: BreakerConfig) -> Terms:
+        """Return the terms on which a use with *config* asks a machine of this home."""
+        return Terms(config, self.clock, replace(config, half_open_max_calls=1))
+
+    def tell(self, machine: Machine) -> None:
+        """Tell the listeners what has happened since; called while no lock is held."""
+        outbox = machine.outbox
+        while outbox:
+            try:
+                event = outbox.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            self.listeners.tell(event)

@@ -1,0 +1,105 @@
+"""Rule 1: what the end of a call says about the dependency.
+
+This module only tells success, failure and ignored apart. What follows from that is ``decide``'s.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from breaker_core.config import BreakerConfig
+from breaker_core.errors import CircuitOpenError
+from breaker_core.record import clip
+
+logger = logging.getLogger("breaker")
+
+
+class Outcome(Enum):
+    """What one call says about the dependency."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conventions:
+    """What a framework's own answers mean; applied where the configuration says nothing.
+
+    ``is_answer(error)`` is true for exceptions that are answers, such as "404 not found": the
+    dependency works. ``is_failure(result)`` is true for results that are failures, such as a
+    response of status 500.
+    """
+
+    is_answer: Callable[[BaseException], bool] | None = None
+    is_failure: Callable[[Any], bool] | None = None
+
+
+NO_CONVENTIONS = Conventions()
+
+
+class Verdict:
+    """Judges errors and results by one configuration."""
+
+    __slots__ = ("_config", "_is_answer", "_plain", "judges_results", "_predicates")
+
+    def __init__(self, config: BreakerConfig, conventions: Conventions = NO_CONVENTIONS) -> None:
+        self._config = config
+        self._plain = config.failure_on == (Exception,)
+        self._is_answer = conventions.is_answer if self._plain else None
+        predicates = (config.failure_if, conventions.is_failure)
+        self._predicates = tuple(each for each in predicates if each is not None)
+        self.judges_results = bool(self._predicates)
+
+    def of_error(self, error: BaseException) -> Outcome:
+        """Return what *error*, raised by the call, says."""
+        if isinstance(error, self._config.ignore):
+            return Outcome.IGNORED
+        if isinstance(error, CircuitOpenError) and self._unlisted(error):
+            return Outcome.IGNORED
+        if self._is_answer is not None and self._quietly(self._is_answer, error):
+            return Outcome.SUCCESS
+        if isinstance(error, self._config.failure_on):
+            return Outcome.FAILURE
+        return Outcome.SUCCESS if isinstance(error, Exception) else Outcome.IGNORED
+
+    def _unlisted(self, error: CircuitOpenError) -> bool:
+        listed = (kind for kind in self._config.failure_on if kind is not Exception)
+        return not any(isinstance(error, kind) for kind in listed)
+
+    def of_result(self, result: object) -> Outcome:
+        """Return what *result*, returned by the call, says.
+
+        A predicate that raises is our trouble, not the dependency's: logged, and a success.
+        """
+        for predicate in self._predicates:
+            if self._quietly(predicate, result):
+                return Outcome.FAILURE
+        return Outcome.SUCCESS
+
+    def _quietly(self, predicate: Callable[[Any], bool], value: object) -> bool:
+        try:
+            return bool(predicate(value))
+        except Exception:
+            logger.exception("the predicate %r failed and is taken for false", predicate)
+            return False
+
+    def text_of_error(self, error: BaseException) -> str:
+        """Return what the record keeps of *error*: its class, and its text if that is wanted."""
+        name = type(error).__qualname__
+        if not self._config.record_error_messages:
+            return clip(name)
+        try:
+            return clip(f"{name}: {error}")
+        except Exception:
+            return clip(name)
+
+    def text_of_result(self, result: object) -> str:
+        """Return what the record keeps of a *result* that is a failure: never its contents."""
+        status = getattr(result, "status_code", None)
+        name = type(result).__qualname__
+        return clip(f"{name} {status}" if type(status) is int else name)

@@ -1,0 +1,237 @@
+"""One process's side of a shared store: when to look, when to stay away, what to say of itself.
+
+All breakers of a registry look at the store together: one read per interval, whatever their
+number. A store in trouble is left alone for a while (1 s, doubling to 30 s), one caller at a time
+tries it again, and nothing of that is ever raised to a protected call: whoever asks gets ``Away``
+and goes on alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import re
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, TypeVar
+
+from breaker_core.clock import Clock, WallClock
+from breaker_core.events import BreakerEvent, StoreChanged
+from breaker_core.machine import HOST
+from breaker_core.record import clip, new_id
+from breaker_core.stores.base import SeenText, SharedStore, Stored, record_key
+from breaker_core.summary import SUMMARY_EVERY, Summaries
+
+if TYPE_CHECKING:
+    from breaker_core.fleet import FleetMachine
+
+logger = logging.getLogger("breaker")
+T = TypeVar("T")
+
+_HOST_IN_KEYS = re.sub("[^A-Za-z0-9.-]", "-", HOST)[:60]
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 30.0
+"""Seconds to stay away from a store in trouble: the first time, and at most."""
+
+
+class Away(Exception):
+    """The store cannot be asked now. Never leaves this package."""
+
+
+class Process:
+    """The store as this process knows it, and the breakers that look at it together."""
+
+    def __init__(self, store: SharedStore, clock: Clock | None = None) -> None:
+        self.store = store
+        self.clock: Clock = clock or WallClock()
+        self.outbox: deque[BreakerEvent] = deque()
+        self.machines: dict[str, FleetMachine] = {}
+        self.interval = 1.0
+        self.summaries = Summaries(self)
+        self._became()
+        _processes.add(self)
+
+    def _became(self) -> None:
+        """Begin as a new process: at first, and in the child after a fork."""
+        self.id = f"{_HOST_IN_KEYS}:{os.getpid()}:{new_id()}"
+        self.offset = self.clock.now() - self.clock.monotonic()
+        self.refused = ""
+        self._lock = threading.Lock()
+        self._refreshing = threading.Lock()
+        self._next_refresh = float("-inf")
+        self._proved = False
+        self._away_until: float | None = None
+        self._pause = FIRST_PAUSE
+        self._summary_due = float("-inf")
+
+    def after_fork(self) -> None:
+        """Forget locks, connections and plans that belonged to the parent."""
+        self._became()
+        for machine in self.machines.values():
+            machine.after_fork()
+
+    def steady_now(self) -> float:
+        """Return wall time as it was at the start, running on the monotonic clock."""
+        return self.offset + self.clock.monotonic()
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the last operation on the store went well."""
+        return self._away_until is None and not self.refused
+
+    # -- asking the store --------------------------------------------------------------------
+
+    def load(self, keys: Iterable[str]) -> Mapping[str, SeenText]:
+        """Return *keys* as the store has them; raises Away. May block."""
+        wanted = list(keys)
+        return self._ask(lambda: self.store.load(wanted))
+
+    def replace(self, key: str, seen: SeenText, text: str, *, seconds: int | None) -> Stored:
+        """Compare-and-set; raises Away only while the store is known to be in trouble."""
+        self._stay_away_or_try()
+        try:
+            result = self.store.replace(key, seen, text, seconds=seconds)
+        except Exception as error:  # a store that breaks its promise must hurt nobody
+            logger.debug("breaker store raised in replace: %s", error)
+            return Stored.UNCLEAR
+        if result is not Stored.UNCLEAR:
+            self._well()
+        return result
+
+    def publish(self, key: str, text: str, *, seconds: int) -> None:
+        """Set what this process alone writes; raises Away."""
+        self._ask(lambda: self.store.publish(key, text, seconds=seconds))
+
+    def trouble(self, error: object) -> Away:
+        """Take down that the store failed; return what to raise."""
+        with self._lock:
+            first = self._away_until is None
+            self._away_until = self.clock.monotonic() + self._pause
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        if first:
+            self._tell_store(reachable=False, error=_text_of(error))
+        return Away(str(error))
+
+    def _ask(self, operation: Callable[[], T]) -> T:
+        self._stay_away_or_try()
+        try:
+            answer = operation()
+        except Exception as error:
+            raise self.trouble(error) from None
+        self._well()
+        return answer
+
+    def _stay_away_or_try(self) -> None:
+        """Raise Away while in trouble, except to the one caller that may try again."""
+        if self.refused:
+            raise Away(self.refused)
+        if self._away_until is not None:
+            with self._lock:
+                now = self.clock.monotonic()
+                if self._away_until is not None and now < self._away_until:
+                    raise Away("the store is left alone for a while")
+                if self._away_until is not None:
+                    self._away_until = now + self._pause  # the others wait for this caller
+        if not self._proved:
+            self._prove()
+
+    def _prove(self) -> None:
+        """Try the store's compare-and-set once, before anything rests on it."""
+        self._proved = True
+        try:
+            wrong = self.store.probe()
+        except Exception as error:
+            self._proved = False
+            raise self.trouble(error) from None
+        if wrong is not None:
+            self.refused = (
+                f"{self.store.describe()} cannot share breakers: {wrong}. "
+                "Use Redis, Valkey, Memcached with CAS, or a database table"
+            )
+            logger.error("%s. Each process goes on alone.", self.refused)
+            self._tell_store(reachable=False, error=self.refused)
+            raise Away(self.refused)
+
+    def _well(self) -> None:
+        if self._away_until is None:
+            return
+        with self._lock:
+            self._away_until = None
+            self._pause = FIRST_PAUSE
+            self._next_refresh = float("-inf")  # what was done alone ends now
+        self._tell_store(reachable=True, error="")
+
+    def _tell_store(self, *, reachable: bool, error: str) -> None:
+        self.outbox.append(
+            StoreChanged(store=self.store.describe(), reachable=reachable, error=error)
+        )
+
+    # -- looking together --------------------------------------------------------------------
+
+    def attach(self, machine: FleetMachine, interval: float) -> None:
+        """Let *machine* be refreshed with the others, at the smallest interval of all."""
+        self.machines[machine.name] = machine
+        self.interval = min(
+            interval, *(each.interval for each in self.machines.values()), interval
+        )
+        self._next_refresh = float("-inf")
+
+    def refresh_due(self) -> bool:
+        """Whether the next call should look at the store."""
+        return self.clock.monotonic() >= self._next_refresh
+
+    def refresh(self, *, for_call: bool = True) -> None:
+        """Look at the store for all breakers; may block, never raises.
+
+        A look for a call is made by one caller, while the others go on with what they have. Only
+        such a look starts keys that are missing and says something of this process; one for a
+        page changes nothing, and does not count as the calls' own.
+        """
+        if for_call and not self._refreshing.acquire(blocking=False):
+            return
+        try:
+            self._look_at_all(for_call)
+        except Away:
+            self._go_alone()
+        finally:
+            if for_call:
+                self._refreshing.release()
+
+    def _look_at_all(self, for_call: bool) -> None:
+        machines = {record_key(name): each for name, each in list(self.machines.items())}
+        loaded = self.load(machines)
+        if for_call:
+            spread = random.uniform(0.8, 1.0)  # so that workers do not march in step
+            self._next_refresh = self.clock.monotonic() + self.interval * spread
+        for key, machine in machines.items():
+            machine.take(loaded.get(key, SeenText(None)), may_start=for_call)
+        if for_call and self.clock.monotonic() >= self._summary_due:
+            self._summary_due = self.clock.monotonic() + SUMMARY_EVERY
+            self.summaries.publish()
+
+    def _go_alone(self) -> None:
+        if self._away_until is not None:
+            self._next_refresh = self._away_until
+        for machine in list(self.machines.values()):
+            machine.go_alone()
+
+
+def _text_of(error: object) -> str:
+    return clip(f"{type(error).__name__}: {error}" if isinstance(error, Exception) else str(error))
+
+
+_processes: weakref.WeakSet[Process] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for process in list(_processes):
+        process.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+

@@ -1,0 +1,110 @@
+"""What one look at a breaker shows, as one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from breaker_core.config import BreakerConfig
+from breaker_core.decide import Admit, Decision, decide, reason_of
+from breaker_core.fleet import stricter
+from breaker_core.machine import Look
+from breaker_core.record import Override, State, Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A breaker as one process saw it. Times are seconds since 1970, durations seconds."""
+
+    name: str
+    state: State
+    """The stricter of the fleet's state and this process's own."""
+    scope: str
+    """Whose word ``state`` is: "fleet", or "process" when only this process stopped."""
+    fleet_state: State
+    override: Override | None
+    """The operator's override in force, if any; it stands beside the state."""
+    consecutive_failures: int
+    rates: Mapping[str, float]
+    """Rates over the window by name; empty while no rate policy is set."""
+    opened_at: float | None
+    """When it last opened; None while closed."""
+    next_trial_at: float | None
+    """When a trial is due; None while closed or when that is not decided by time."""
+    retry_after: float | None
+    """Seconds that the next call would be told to wait; 0 when it would pass as a trial; None
+    when it would simply pass, or when nobody knows (forced open without an end)."""
+    reason: str
+    last_error: str
+    last_error_at: float | None
+    transitions: tuple[Transition, ...]
+    """The last transitions and operators' acts, the oldest first."""
+    trials: int
+    """Trials under way."""
+    totals: Mapping[str, int]
+    """This process's counts since it began."""
+    epoch: str
+    store: str
+    """memory, ok, unreachable or off."""
+    as_of: float
+    """When this was true."""
+    used: bool
+    """Whether anybody has ever used it."""
+    config: BreakerConfig
+
+    @property
+    def rejecting(self) -> bool:
+        """Whether the next call in this process would be rejected."""
+        if self.override is not None:
+            return self.override.kind.value == "forced_open"
+        return not self.config.shadow and self.state is not State.CLOSED and self.retry_after != 0
+
+
+def snapshot_of(name: str, look: Look, config: BreakerConfig) -> Snapshot:
+    """Return what *look* shows of breaker *name*."""
+    fleet, own = look.record, look.own
+    state = fleet.state if own is None else stricter(fleet.state, own.state)
+    of_process = own is not None and state is not fleet.state
+    record, now = (own, look.own_now) if of_process and own is not None else (fleet, look.now)
+    override = fleet.in_force(look.now)
+    _, decision = decide(fleet, Admit(permit="look"), look.now, config)
+    if of_process and decision.admitted and decision.counted:
+        _, decision = decide(record, Admit(permit="look"), now, config)
+    totals = dict(look.tally)
+    return Snapshot(
+        name=name,
+        state=state,
+        scope="process" if of_process else "fleet",
+        fleet_state=fleet.state,
+        override=override,
+        consecutive_failures=max(fleet.streak, own.streak if own is not None else 0),
+        rates={},
+        opened_at=record.opened_at,
+        next_trial_at=_next_trial_at(decision, state, override, now),
+        retry_after=_retry_after(decision, state),
+        reason=reason_of(fleet, look.now) or reason_of(record, now),
+        last_error=record.last_error or fleet.last_error,
+        last_error_at=record.last_error_at or fleet.last_error_at,
+        transitions=fleet.transitions,
+        trials=sum(1 for trial in record.trials if now < trial.deadline),
+        totals=totals,
+        epoch=fleet.epoch,
+        store=look.store,
+        as_of=look.now - max(0.0, min(look.age, look.now)),
+        used=fleet.number > 0 or bool(fleet.transitions) or totals["calls"] > 0,
+        config=config,
+    )
+
+
+def _retry_after(decision: Decision, state: State) -> float | None:
+    if not decision.admitted:
+        return decision.retry_after
+    return None if state is State.CLOSED or not decision.counted else 0.0
+
+
+def _next_trial_at(
+    decision: Decision, state: State, override: Override | None, now: float
+) -> float | None:
+    if state is State.CLOSED or override is not None:
+        return None
+    return now + (decision.retry_after or 0.0)
