@@ -154,7 +154,8 @@ def reason_of(record: Record, now: float) -> str:
 def why_of(transition: Transition) -> str:
     """Return the numbers that decided *transition*, in words."""
     if transition.rule == "streak":
-        return f"{transition.count} failures in a row (opens at {transition.limit})"
+        noun = "failure" if transition.count == 1 else "failures"
+        return f"{transition.count} {noun} in a row (opens at {transition.limit})"
     if transition.rule == "trials_succeeded":
         return f"{transition.count} of {transition.limit} trials succeeded"
     if transition.by_operator:
