@@ -49,6 +49,7 @@ class LazyBreaker:
         self._keep = keep
         self._found: weakref.WeakKeyDictionary[CircuitBreaker, Use] = weakref.WeakKeyDictionary()
         self._guard: Guard | None = None
+        _lazies.add(self)
 
     def forget(self) -> None:
         """Look the breaker up again at the next call: settings have changed."""
@@ -106,3 +107,12 @@ class LazyBreaker:
     ) -> None:
         assert self._guard is not None
         await self._guard.__aexit__(kind, error, traceback)
+
+
+_lazies: weakref.WeakSet[LazyBreaker] = weakref.WeakSet()
+
+
+def forget_all() -> None:
+    """Look every breaker up again at its next call: settings or the store have changed."""
+    for each in list(_lazies):
+        each.forget()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from breaker_core.isolation import isolated_breakers, shared_breakers
+
+__all__ = ["FakeClock", "isolated_breakers", "shared_breakers"]
+
 
 class FakeClock:
     """A clock that stands still until a test moves it.
