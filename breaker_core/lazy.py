@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from types import TracebackType
@@ -49,7 +50,6 @@ class LazyBreaker:
         self._keep = keep
         self._found: weakref.WeakKeyDictionary[CircuitBreaker, Use] = weakref.WeakKeyDictionary()
         self._guard: Guard | None = None
-        _lazies.add(self)
 
     def forget(self) -> None:
         """Look the breaker up again at the next call: settings have changed."""
@@ -77,6 +77,8 @@ class LazyBreaker:
 
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
         """Decorate *fn*."""
+        with _lock:
+            _lazies.add(self)
         wrapper: Callable[P, T] = guarded(fn, self)
         return wrapper
 
@@ -112,7 +114,12 @@ class LazyBreaker:
 _lazies: weakref.WeakSet[LazyBreaker] = weakref.WeakSet()
 
 
+_lock = threading.Lock()
+
+
 def forget_all() -> None:
     """Look every breaker up again at its next call: settings or the store have changed."""
-    for each in list(_lazies):
+    with _lock:
+        decorating = list(_lazies)
+    for each in decorating:
         each.forget()
