@@ -6,20 +6,23 @@ import math
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import replace
-from datetime import timedelta
-from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from breaker_core.clock import Clock
 from breaker_core.config import BreakerConfig, check_name, refuse_unknown, seconds
 from breaker_core.decide import Act, ClearOverride, Force, Reset, TryNow
 from breaker_core.errors import CircuitOpenError, ConfigurationError
-from breaker_core.events import Listener
 from breaker_core.guard import Call, Use, guarded, is_async
 from breaker_core.home import Home, Store
 from breaker_core.machine import here
 from breaker_core.record import OverrideKind, State
 from breaker_core.snapshot import Snapshot, snapshot_of
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from types import TracebackType
+
+    from breaker_core.clock import Clock
+    from breaker_core.events import Listener
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -15,11 +15,9 @@ Numbers in brackets are those of the rules in the README's section *How it decid
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from breaker_core.config import BreakerConfig
 from breaker_core.record import (
     KEPT_TRANSITIONS,
     Override,
@@ -31,6 +29,11 @@ from breaker_core.record import (
     clip,
     permits_left,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from breaker_core.config import BreakerConfig
 
 SHORTEST_WAIT = 0.001
 """Seconds: a rejected call is never told to wait for nothing."""

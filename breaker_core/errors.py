@@ -1,9 +1,9 @@
 """What can go wrong, as exceptions.
 
-    BreakerError                 root of everything raised by this package
-    ├── CircuitOpenError         a call was rejected, the dependency was not touched
-    └── ConfigurationError       a setting or an argument is wrong (also a ValueError)
-        └── UnknownBreakerError  a name is not configured (also a KeyError)
+BreakerError                 root of everything raised by this package
+├── CircuitOpenError         a call was rejected, the dependency was not touched
+└── ConfigurationError       a setting or an argument is wrong (also a ValueError)
+    └── UnknownBreakerError  a name is not configured (also a KeyError)
 """
 
 from __future__ import annotations

@@ -136,7 +136,7 @@ class FleetMachine:
             return self._pass_by(record, decision, now, terms)
 
     def _pass_by(self, record: Record, decision: Decision, now: float, terms: Terms) -> Pass:
-        """Return the pass that *decision* on the fleet's record means, after the own record's word."""
+        """Return the pass that *decision* on the fleet's record means, after the own record's."""
         if not decision.admitted:
             raise rejection(record, decision, now)
         if not decision.counted or decision.permit is not None:
@@ -337,7 +337,12 @@ class FleetMachine:
         """
         fresh = any(isinstance(step.event, Succeeded | Act) for step in steps)
         with self._lock:
-            if not fresh and self._seen is not None and self._stored is not None and not self._alone:
+            if (
+                not fresh
+                and self._seen is not None
+                and self._stored is not None
+                and not self._alone
+            ):
                 return self._seen, self._stored
         return self._load()
 
@@ -465,9 +470,7 @@ class FleetMachine:
         if not plain:
             self._plain = None
         elif (
-            current is None
-            or current.epoch != record.epoch
-            or current.own_epoch != self._own.epoch
+            current is None or current.epoch != record.epoch or current.own_epoch != self._own.epoch
         ):
             self._plain = Pass(record.epoch, self.tally.successes, own_epoch=self._own.epoch)
 
@@ -534,9 +537,7 @@ class FleetMachine:
             self._alone_step(step.event, step.terms)
             self._end_own(step)
 
-    def _alone_step(
-        self, event: Event, terms: Terms
-    ) -> tuple[Record, Decision, float, Terms]:
+    def _alone_step(self, event: Event, terms: Terms) -> tuple[Record, Decision, float, Terms]:
         before, now = self._view(), self._now()
         after, decision = decide(before, event, now, terms.config)
         if after is not before:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from breaker_core import threads
 from breaker_core.decide import Ended, Failed, Ignored, Succeeded
 from breaker_core.errors import CircuitOpenError, ConfigurationError
-from breaker_core.machine import Machine, Pass, Terms, here
+from breaker_core.machine import Machine, Pass, here
 from breaker_core.outcomes import Outcome, Verdict
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def is_async(fn: Callable[..., Any]) -> bool:
         return is_async(fn.func)
     if inspect.isroutine(fn) or inspect.isclass(fn):
         return False
-    return inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))
+    return inspect.iscoroutinefunction(getattr(type(fn), "__call__", None))  # noqa: B004
 
 
 def _marked(fn: Callable[..., Any]) -> bool:

@@ -7,13 +7,14 @@ keeps its state in memory and is thrown away at the end. Nothing here knows a fr
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from breaker_core.lazy import forget_all
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
     from breaker_core.registry import BreakerRegistry
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable
-from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from breaker_core.breaker import CircuitBreaker, Guard
 from breaker_core.guard import Call, Use, guarded
-from breaker_core.machine import Pass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from breaker_core.machine import Pass
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from typing import TYPE_CHECKING
 
 from breaker_core.decide import Act, Admit, Decision, Ended, Event, Succeeded, decide
-from breaker_core.events import BreakerEvent
 from breaker_core.machine import Look, Pass, Tally, Terms, here, rejection
 from breaker_core.record import Record, State, new_id, start
 from breaker_core.told import tell_of
+
+if TYPE_CHECKING:
+    from breaker_core.events import BreakerEvent
 
 
 class LocalMachine:
@@ -110,6 +113,3 @@ class LocalMachine:
     def after_fork(self) -> None:
         """Replace the lock: its holder may not exist in this process."""
         self._lock = threading.Lock()
-
-
-

@@ -11,17 +11,20 @@ from __future__ import annotations
 import itertools
 import os
 import socket
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from breaker_core.clock import Clock
-from breaker_core.config import BreakerConfig
 from breaker_core.decide import Act, Decision, Ended, reason_of
 from breaker_core.errors import CircuitOpenError
-from breaker_core.events import BreakerEvent
-from breaker_core.record import Record, State
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Iterator
+
+    from breaker_core.clock import Clock
+    from breaker_core.config import BreakerConfig
+    from breaker_core.events import BreakerEvent
+    from breaker_core.record import Record, State
 
 MANY = 10**15
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
-from breaker_core.decide import Act, Decision, Ended
 from breaker_core.errors import BreakerError
-from breaker_core.events import BreakerEvent
 from breaker_core.machine import Look, Pass, Tally, Terms
 from breaker_core.record import start
+
+if TYPE_CHECKING:
+    from breaker_core.decide import Act, Decision, Ended
+    from breaker_core.events import BreakerEvent
 
 
 class NoMachine:

@@ -6,14 +6,17 @@ This module only tells success, failure and ignored apart. What follows from tha
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from breaker_core.config import BreakerConfig
 from breaker_core.errors import CircuitOpenError
 from breaker_core.record import clip
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from breaker_core.config import BreakerConfig
 
 logger = logging.getLogger("breaker")
 
@@ -45,7 +48,7 @@ NO_CONVENTIONS = Conventions()
 class Verdict:
     """Judges errors and results by one configuration."""
 
-    __slots__ = ("_config", "_is_answer", "_plain", "judges_results", "_predicates")
+    __slots__ = ("_config", "_is_answer", "_plain", "_predicates", "judges_results")
 
     def __init__(self, config: BreakerConfig, conventions: Conventions = NO_CONVENTIONS) -> None:
         self._config = config

@@ -15,7 +15,6 @@ import re
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from breaker_core.clock import Clock, WallClock
@@ -26,6 +25,8 @@ from breaker_core.stores.base import SeenText, SharedStore, Stored, record_key
 from breaker_core.summary import SUMMARY_EVERY, Summaries
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from breaker_core.fleet import FleetMachine
 
 logger = logging.getLogger("breaker")
@@ -38,7 +39,7 @@ LONGEST_PAUSE = 30.0
 """Seconds to stay away from a store in trouble: the first time, and at most."""
 
 
-class Away(Exception):
+class Away(Exception):  # noqa: N818 - it is said to callers, not about an error
     """The store cannot be asked now. Never leaves this package."""
 
 
@@ -175,9 +176,7 @@ class Process:
     def attach(self, machine: FleetMachine, interval: float) -> None:
         """Let *machine* be refreshed with the others, at the smallest interval of all."""
         self.machines[machine.name] = machine
-        self.interval = min(
-            interval, *(each.interval for each in self.machines.values()), interval
-        )
+        self.interval = min(interval, *(each.interval for each in self.machines.values()), interval)
         self._next_refresh = float("-inf")
 
     def refresh_due(self) -> bool:
@@ -234,4 +233,3 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-

@@ -11,7 +11,7 @@ import json
 import math
 import secrets
 from dataclasses import dataclass, field, replace
-from enum import Enum
+from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -27,25 +27,19 @@ TEXT_LIMIT = 300
 """Characters of foreign text (reasons, error texts, names of people) that a record keeps."""
 
 
-class State(str, Enum):
+class State(StrEnum):
     """What the machine does with calls."""
 
     CLOSED = "closed"
     OPEN = "open"
     HALF_OPEN = "half_open"
 
-    def __str__(self) -> str:
-        return self.value
 
-
-class OverrideKind(str, Enum):
+class OverrideKind(StrEnum):
     """What an operator put in force beside the machine."""
 
     FORCED_OPEN = "forced_open"
     FORCED_CLOSED = "forced_closed"
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from breaker_core.breaker import CircuitBreaker
-from breaker_core.clock import Clock
 from breaker_core.config import (
     BreakerConfig,
     check_name,
@@ -16,12 +15,15 @@ from breaker_core.config import (
     refuse_unknown,
 )
 from breaker_core.errors import ConfigurationError, UnknownBreakerError
-from breaker_core.events import Listener
 from breaker_core.home import Home, Store
 from breaker_core.outcomes import NO_CONVENTIONS, Conventions
 from breaker_core.process import Away
-from breaker_core.snapshot import Snapshot
-from breaker_core.summary import ProcessSummary
+
+if TYPE_CHECKING:
+    from breaker_core.clock import Clock
+    from breaker_core.events import Listener
+    from breaker_core.snapshot import Snapshot
+    from breaker_core.summary import ProcessSummary
 
 
 class BreakerRegistry(Mapping[str, CircuitBreaker]):
@@ -45,9 +47,7 @@ class BreakerRegistry(Mapping[str, CircuitBreaker]):
         defaults_place: str = "BREAKER_DEFAULTS",
     ) -> None:
         self._place = place
-        self._configs = read_configs(
-            mapping, defaults, place=place, defaults_place=defaults_place
-        )
+        self._configs = read_configs(mapping, defaults, place=place, defaults_place=defaults_place)
         self._home = Home(store, clock, conventions=conventions, enabled=enabled)
         self._breakers: dict[str, CircuitBreaker] = {}
         self._lock = threading.Lock()

@@ -8,15 +8,18 @@ renderers of ``manage.py breakers`` and ``flask breakers``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from breaker_core.decide import why_of
 from breaker_core.record import OverrideKind, State, Transition
-from breaker_core.snapshot import Snapshot
-from breaker_core.summary import ProcessSummary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from breaker_core.snapshot import Snapshot
+    from breaker_core.summary import ProcessSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +167,10 @@ def table(snapshots: Iterable[Snapshot], processes: Sequence[ProcessSummary] | N
             )
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    )
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -221,9 +227,7 @@ def plain(text: str) -> str:
     return "".join(each if each.isprintable() else "�" for each in text)
 
 
-def as_mapping(
-    snapshot: Snapshot, processes: Sequence[ProcessSummary] | None
-) -> dict[str, Any]:
+def as_mapping(snapshot: Snapshot, processes: Sequence[ProcessSummary] | None) -> dict[str, Any]:
     """Return *snapshot* as a mapping of JSON values, the same for every command and view."""
     held = standing(snapshot)
     reached = reach(snapshot.name, processes)

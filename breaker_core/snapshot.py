@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from breaker_core.config import BreakerConfig
 from breaker_core.decide import Admit, Decision, decide, reason_of
 from breaker_core.fleet import stricter
-from breaker_core.machine import Look
 from breaker_core.record import Override, State, Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from breaker_core.config import BreakerConfig
+    from breaker_core.machine import Look
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,9 +106,7 @@ class Summaries:
         now = process.clock.now()
         for _ in range(3):
             seen = process.load([DIRECTORY])[DIRECTORY]
-            listed = {
-                each: at for each, at in _listed(seen.text).items() if at > now - LISTED_FOR
-            }
+            listed = {each: at for each, at in _listed(seen.text).items() if at > now - LISTED_FOR}
             listed[process.id] = now
             newest = sorted(listed.items(), key=lambda item: item[1])[-MOST_LISTED:]
             text = json.dumps({"schema": SCHEMA, "processes": dict(newest)})
@@ -136,8 +134,11 @@ def _listed(text: str | None) -> dict[str, float]:
     good = {
         each: float(at)
         for each, at in processes.items()
-        if isinstance(at, int | float) and 0 < len(each) <= 120 and each.isascii()
-        and each.isprintable() and " " not in each
+        if isinstance(at, int | float)
+        and 0 < len(each) <= 120
+        and each.isascii()
+        and each.isprintable()
+        and " " not in each
     }
     return dict(list(good.items())[:MOST_LISTED])
 
@@ -166,11 +167,12 @@ def _summary(id_: str, text: str | None) -> ProcessSummary | None:
 
 def _standings(fields: dict[str, Any]) -> Iterator[tuple[str, Standing]]:
     for name, each in fields.items():
-        yield name, Standing(
-            epoch=str(each["epoch"])[:100],
-            state=State(each["state"]),
-            own_state=State(each["own"]),
-            totals={str(key): int(count) for key, count in each["totals"].items()},
+        yield (
+            name,
+            Standing(
+                epoch=str(each["epoch"])[:100],
+                state=State(each["state"]),
+                own_state=State(each["own"]),
+                totals={str(key): int(count) for key, count in each["totals"].items()},
+            ),
         )
-
-

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -18,7 +20,7 @@ _pool_pid = 0
 
 def _executor() -> ThreadPoolExecutor:
     """Return the pool of this process: threads do not survive a fork."""
-    global _pool, _pool_pid
+    global _pool, _pool_pid  # noqa: PLW0603 - one pool per process is the point
     if _pool is None or _pool_pid != os.getpid():
         _pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="breaker")
         _pool_pid = os.getpid()

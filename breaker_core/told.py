@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from breaker_core.decide import Act, Event
 from breaker_core.events import (
@@ -11,7 +11,11 @@ from breaker_core.events import (
     ProcessStateChanged,
     StateChanged,
 )
-from breaker_core.record import Record, Transition
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from breaker_core.record import Record, Transition
 
 
 def tell_of(before: Record, event: Event, transition: Transition) -> Iterator[BreakerEvent]:

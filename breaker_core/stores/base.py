@@ -13,11 +13,14 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from breaker_core.record import SCHEMA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 BUDGET = 0.25
 """Seconds that one operation may take."""
