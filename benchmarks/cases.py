@@ -1,0 +1,78 @@
+"""The cases: how a call ends, how it is written, and whether it is asynchronous."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from benchmarks import loops
+
+Outcome = Literal["success", "rejected", "failure"]
+Form = Literal["decorator", "call", "with"]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row of the table."""
+
+    outcome: Outcome
+    form: Form
+    is_async: bool
+
+    @property
+    def name(self) -> str:
+        how = {"decorator": "decorator", "call": ".call", "with": "with"}[self.form]
+        return f"{self.outcome}, {'async ' if self.is_async else ''}{how}"
+
+    @property
+    def work(self) -> Callable[[int], Any]:
+        """The function that is guarded."""
+        if self.outcome == "success":
+            return answer_async if self.is_async else answer
+        return break_down_async if self.is_async else break_down
+
+
+ALL = [
+    Case(outcome, form, is_async)
+    for outcome, is_async, form in product(
+        ("success", "rejected", "failure"), (False, True), ("decorator", "call", "with")
+    )
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What one contestant has timed in one case: ``loop(target, work, expected, times)``."""
+
+    loop: Callable[[Any, Any, loops.Expected, int], Any]
+    target: Any
+    work: Callable[[int], Any]
+    expected: loops.Expected = ()
+
+
+class BrokenError(Exception):
+    """What the dependency raises in every case but success."""
+
+
+def answer(value: int) -> int:
+    """The least a guarded function can do."""
+    return value
+
+
+async def answer_async(value: int) -> int:
+    """The least a guarded coroutine function can do."""
+    return value
+
+
+def break_down(value: int) -> int:
+    """The least a failing function can do."""
+    raise BrokenError
+
+
+async def break_down_async(value: int) -> int:
+    """The least a failing coroutine function can do."""
+    raise BrokenError
