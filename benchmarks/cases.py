@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from benchmarks import loops
 
 Outcome = Literal["success", "rejected", "failure"]
-Form = Literal["decorator", "call", "with"]
+Form = Literal["decorator", "judged", "call", "with"]
+
+OUTCOMES: tuple[Outcome, ...] = ("success", "rejected", "failure")
+FORMS: tuple[Form, ...] = ("decorator", "judged", "call", "with")
+FORM_NAMES = {
+    "decorator": "decorator",
+    "judged": "decorator, results judged",
+    "call": ".call",
+    "with": "with",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +34,7 @@ class Case:
 
     @property
     def name(self) -> str:
-        how = {"decorator": "decorator", "call": ".call", "with": "with"}[self.form]
-        return f"{self.outcome}, {'async ' if self.is_async else ''}{how}"
+        return f"{self.outcome}, {'async ' if self.is_async else ''}{FORM_NAMES[self.form]}"
 
     @property
     def work(self) -> Callable[[int], Any]:
@@ -38,10 +46,10 @@ class Case:
 
 ALL = [
     Case(outcome, form, is_async)
-    for outcome, is_async, form in product(
-        ("success", "rejected", "failure"), (False, True), ("decorator", "call", "with")
-    )
+    for outcome, is_async, form in product(OUTCOMES, (False, True), FORMS)
+    if form != "judged" or outcome == "success"
 ]
+"""Results are judged only where there are any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,11 @@ async def answer_async(value: int) -> int:
 def break_down(value: int) -> int:
     """The least a failing function can do."""
     raise BrokenError
+
+
+def is_bad(result: object) -> bool:
+    """The least that judging a result can be: an adapter looks at a response's status so."""
+    return result is None
 
 
 async def break_down_async(value: int) -> int:

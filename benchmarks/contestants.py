@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import loops
-from benchmarks.cases import BrokenError, Case, Subject, break_down
+from benchmarks.cases import BrokenError, Case, Subject, break_down, is_bad
 from breaker_core import BreakerConfig, BreakerRegistry, CircuitBreaker, CircuitOpenError
 from breaker_core.lazy import LazyBreaker
 from breaker_core.stores import MemoryStore
@@ -66,7 +66,9 @@ def wrapped_async(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 def expected_of(case: Case, rejection: loops.Expected) -> loops.Expected:
     """Return what a call of *case* raises; *rejection* is the contestant's own error."""
-    return {"success": (), "failure": BrokenError, "rejected": rejection}[case.outcome]
+    if case.outcome == "success":
+        return ()
+    return BrokenError if case.outcome == "failure" else rejection
 
 
 # -- ours ------------------------------------------------------------------------------------
@@ -76,7 +78,12 @@ def options_of(case: Case) -> dict[str, Any]:
     """Return our options: open after the first failure and for long, or never open."""
     if case.outcome == "rejected":
         return {"failure_threshold": 1, "open_timeout": HOUR}
-    return {"failure_threshold": NEVER}
+    return {"failure_threshold": NEVER, "failure_if": is_bad if case.form == "judged" else None}
+
+
+def written(case: Case) -> str:
+    """Return how *case* is written: judging results is a matter of options."""
+    return "decorator" if case.form == "judged" else case.form
 
 
 def trip(breaker: Any, case: Case, errors: type[Exception]) -> None:
@@ -97,7 +104,7 @@ def in_memory(case: Case, stack: ExitStack) -> Subject:
         ("call", True): (loops.call_async, breaker.call_async),
         ("with", False): (loops.block, breaker),
         ("with", True): (loops.block_async, breaker),
-    }[case.form, case.is_async]
+    }[written(case), case.is_async]
     return Subject(loop, target, case.work, expected_of(case, CircuitOpenError))
 
 
@@ -118,6 +125,8 @@ def shared(case: Case, stack: ExitStack) -> Subject | None:
     store = CacheStore(f"sqlite:///{Path(folder) / 'breakers.db'}")
     registry = BreakerRegistry({"payments": options_of(case)}, store=store)
     stack.callback(registry.close)
+    if registry["payments"].snapshot().store != "ok":
+        raise RuntimeError(f"{store.describe()} cannot be reached: there is nothing to measure")
     return _found(registry, case)
 
 
@@ -131,7 +140,7 @@ def _found(registry: BreakerRegistry, case: Case) -> Subject:
         ("call", True): (loops.call_by_name_async, registry),
         ("with", False): (loops.fresh_block, handle),
         ("with", True): (loops.fresh_block_async, handle),
-    }[case.form, case.is_async]
+    }[written(case), case.is_async]
     return Subject(loop, target, case.work, expected_of(case, CircuitOpenError))
 
 
@@ -141,12 +150,11 @@ def _found(registry: BreakerRegistry, case: Case) -> Subject:
 def with_circuitbreaker(case: Case, stack: ExitStack) -> Subject | None:
     """circuitbreaker: its ``call`` and ``with`` never reject, and it has no ``async with``."""
     try:
-        import circuitbreaker
+        import circuitbreaker  # type: ignore[import-untyped]
     except ImportError:
         return None
-    if (case.outcome == "rejected" and case.form != "decorator") or (
-        case.form == "with" and case.is_async
-    ):
+    cannot_reject = case.outcome == "rejected" and case.form != "decorator"
+    if cannot_reject or case.form == "judged" or (case.form == "with" and case.is_async):
         return None
     threshold = 1 if case.outcome == "rejected" else NEVER
     breaker = circuitbreaker.CircuitBreaker(failure_threshold=threshold, recovery_timeout=HOUR)
@@ -167,7 +175,7 @@ def with_pybreaker(case: Case, stack: ExitStack) -> Subject | None:
         import pybreaker
     except ImportError:
         return None
-    if case.is_async:
+    if case.is_async or case.form == "judged":
         return None
     threshold = 1 if case.outcome == "rejected" else NEVER
     breaker = pybreaker.CircuitBreaker(fail_max=threshold, reset_timeout=HOUR)
