@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from breaker_core.lazy import forget_all
+from breaker_core.lazy import forget_all as forget_all  # the adapters need it too
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
