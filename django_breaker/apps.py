@@ -1,4 +1,4 @@
-"""The Django app: loads the system checks when the project starts, and touches nothing else."""
+"""The Django app: registers checks, and how SQL caches are reached. Asks no cache, no database."""
 
 from __future__ import annotations
 
@@ -13,3 +13,10 @@ class DjangoBreakerConfig(AppConfig):
     label = "django_breaker"
     verbose_name = _("Circuit breakers")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the system checks and the way to Django's DatabaseCache."""
+        from django_breaker import checks, sql
+
+        checks.register()
+        sql.register()
