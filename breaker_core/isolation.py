@@ -10,12 +10,21 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from breaker_core.lazy import forget_all as forget_all  # the adapters need it too
+from breaker_core.lazy import forget_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
     from breaker_core.registry import BreakerRegistry
+
+__all__ = [
+    "Isolation",
+    "current",
+    "forget_all",
+    "isolated_breakers",
+    "shared_breakers",
+    "suspended",
+]
 
 
 class Isolation:
