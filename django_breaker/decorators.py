@@ -12,7 +12,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from asgiref.sync import iscoroutinefunction
 
@@ -111,8 +111,7 @@ def protect_view(name: str, /, **options: Any) -> Callable[[View], View]:
 
     def decorate(view: View) -> View:
         protect = _protect_async if _is_async(view) else _protect_sync
-        wrapper: Any = functools.wraps(view)(protect(view, source))
-        return wrapper
+        return cast("View", functools.wraps(view)(protect(view, source)))
 
     return decorate
 
