@@ -71,6 +71,7 @@ class Process:
 
     def after_fork(self) -> None:
         """Forget locks, connections and plans that belonged to the parent."""
+        self.store.after_fork()
         self._became()
         for machine in self.machines.values():
             machine.after_fork()

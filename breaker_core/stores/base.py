@@ -96,6 +96,9 @@ class SharedStore(ABC):
     def close(self) -> None:  # noqa: B027 - most stores have nothing to close
         """Give back connections and threads; the next operation opens them again."""
 
+    def after_fork(self) -> None:  # noqa: B027 - most stores have nothing to do
+        """Forget what belongs to the parent process; called in the child, with no other thread."""
+
     def probe(self) -> str | None:
         """Return None when the compare-and-set holds what it promises, else what is wrong.
 

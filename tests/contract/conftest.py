@@ -1,0 +1,123 @@
+"""Each shared store in turn, on real servers, with keys of its test alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.redis import RedisCache
+from django.core.management import call_command
+from django.db import connections
+from django.test import override_settings
+
+from breaker_core.stores import CacheStore, SharedStore
+
+TABLE = "breaker_cache"
+
+
+class ToItsDatabase:
+    """Sends the cache table to the database of the running test."""
+
+    def db_for_write(self, model: Any, **hints: Any) -> str | None:
+        return "breaker_test" if model._meta.app_label == "django_cache" else None
+
+    db_for_read = db_for_write
+
+
+@pytest.fixture
+def open_store(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str
+) -> Iterator[Callable[[], SharedStore]]:
+    """How to open the store of kind *name*: each call is one more process's, so to say."""
+    opened: list[SharedStore] = []
+
+    def open_one() -> SharedStore:
+        opened.append(_OPENERS[name](request, tmp_path))
+        return opened[-1]
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(open_store: Callable[[], SharedStore]) -> SharedStore:
+    return open_store()
+
+
+def _prefix(request: pytest.FixtureRequest) -> str:
+    return str(request.node.name)
+
+
+def _by_url(kind: str) -> Callable[[pytest.FixtureRequest, Path], SharedStore]:
+    def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> SharedStore:
+        server = request.getfixturevalue(f"{kind}_server")
+        return CacheStore(server.url, key_prefix=_prefix(request))
+
+    return open_one
+
+
+def _sqlite(request: pytest.FixtureRequest, tmp_path: Path) -> SharedStore:
+    return CacheStore(f"sqlite:///{tmp_path}/breakers.db", key_prefix=_prefix(request))
+
+
+def _django_redis(request: pytest.FixtureRequest, tmp_path: Path) -> SharedStore:
+    server = request.getfixturevalue("redis_server")
+    return CacheStore(RedisCache(server.url, {"KEY_PREFIX": _prefix(request)}))
+
+
+def _django_valkey(request: pytest.FixtureRequest, tmp_path: Path) -> SharedStore:
+    server = request.getfixturevalue("valkey_server")
+    return CacheStore(RedisCache(server.url, {"KEY_PREFIX": _prefix(request)}))
+
+
+def _cachelib_redis(request: pytest.FixtureRequest, tmp_path: Path) -> SharedStore:
+    from cachelib import RedisCache as CachelibRedis
+
+    port = request.getfixturevalue("redis_server").port
+    return CacheStore(CachelibRedis("127.0.0.1", port, key_prefix=_prefix(request)))
+
+
+def _django_sqlite(request: pytest.FixtureRequest, tmp_path: Path) -> SharedStore:
+    name = str(tmp_path / "django.db")
+    return _django_table(request, {"ENGINE": "django.db.backends.sqlite3", "NAME": name})
+
+
+def _django_postgres(request: pytest.FixtureRequest, tmp_path: Path) -> SharedStore:
+    server = request.getfixturevalue("postgres_server")
+    where = {"HOST": "127.0.0.1", "PORT": server.port, "USER": "postgres", "NAME": "postgres"}
+    return _django_table(request, {"ENGINE": "django.db.backends.postgresql", **where})
+
+
+def _django_table(request: pytest.FixtureRequest, database: dict[str, Any]) -> SharedStore:
+    request.getfixturevalue("django_db_blocker").unblock()
+    request.addfinalizer(request.getfixturevalue("django_db_blocker").restore)
+    settings = connections.configure_settings({"default": {}, "breaker_test": database})
+    connections.settings["breaker_test"] = settings["breaker_test"]
+    routed = override_settings(DATABASE_ROUTERS=[ToItsDatabase()])
+    routed.enable()
+    request.addfinalizer(routed.disable)
+    request.addfinalizer(connections["breaker_test"].close)
+    call_command("createcachetable", TABLE, database="breaker_test")
+    return CacheStore(DatabaseCache(TABLE, {"KEY_PREFIX": _prefix(request)}))
+
+
+_OPENERS: dict[str, Callable[[pytest.FixtureRequest, Path], SharedStore]] = {
+    "redis URL": _by_url("redis"),
+    "valkey URL": _by_url("valkey"),
+    "Django RedisCache on Redis": _django_redis,
+    "Django RedisCache on Valkey": _django_valkey,
+    "cachelib RedisCache": _cachelib_redis,
+    "SQLAlchemy on SQLite": _sqlite,
+    "SQLAlchemy on PostgreSQL": _by_url("postgres"),
+    "Django DatabaseCache on SQLite": _django_sqlite,
+    "Django DatabaseCache on PostgreSQL": _django_postgres,
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "name" in metafunc.fixturenames:
+        metafunc.parametrize("name", list(_OPENERS))
