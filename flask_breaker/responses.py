@@ -1,0 +1,48 @@
+"""The answer to a request that a breaker rejected: 503 with ``Retry-After``, or the application's.
+
+An application that handles ``CircuitOpenError`` itself answers in its own words, whether its
+handler came before ``init_app`` or after. The text tells a visitor nothing about the inside.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+from werkzeug.exceptions import ServiceUnavailable
+
+from breaker_core import BreakerError, CircuitOpenError
+from breaker_core.http import retry_after_header
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from werkzeug.sansio.response import Response
+
+TEXT = "A service that this page needs is not available at the moment. Please try again later."
+
+
+def unavailable(error: CircuitOpenError) -> Response:
+    """Return the 503 for a rejected call; without ``Retry-After`` when nobody knows when."""
+    response = ServiceUnavailable(TEXT).get_response()
+    header = retry_after_header(error.retry_after)
+    if header is not None:
+        response.headers["Retry-After"] = header
+    return response
+
+
+def handle_rejections(app: Flask) -> None:
+    """Let *app* answer rejections with the 503, unless it has a handler of its own."""
+    if _handler(app) is None:
+        app.register_error_handler(CircuitOpenError, unavailable)
+
+
+def answer(error: CircuitOpenError) -> Response:
+    """Return the 503 for a guarded view; raise *error* where the application handles it itself."""
+    if current_app and _handler(current_app) not in {None, unavailable}:
+        raise error
+    return unavailable(error)
+
+
+def _handler(app: Flask) -> Any:
+    handlers: dict[type[Exception], Any] = app.error_handler_spec[None][None]
+    return handlers.get(CircuitOpenError) or handlers.get(BreakerError)
