@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import getpass
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask import current_app
 from flask.cli import AppGroup
 
-from breaker_core import BreakerError, BreakerRegistry, CircuitBreaker, UnknownBreakerError
+from breaker_core import (
+    BreakerError,
+    BreakerRegistry,
+    CircuitBreaker,
+    ConfigurationError,
+    Snapshot,
+    UnknownBreakerError,
+)
 from breaker_core.isolation import current
 from breaker_core.report import as_json as json_of
-from breaker_core.report import details, plain, table
+from breaker_core.report import details, table
 from flask_breaker.application import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flask_breaker.application import AppBreakers
+
+Words = Callable[[list[Snapshot], Any], str]
 
 breakers_group = AppGroup("breakers", help="Look at the circuit breakers, and reset them.")
 
@@ -30,8 +40,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for
 def list_breakers(*, as_json: bool) -> None:
     """List all breakers, the worst first."""
     registry = _registry()
-    render = json_of if as_json else table
-    click.echo(render(registry.snapshots(), registry.processes()))
+    _print(registry, registry.snapshots(), table, as_json=as_json)
 
 
 @breakers_group.command("show")
@@ -40,9 +49,10 @@ def list_breakers(*, as_json: bool) -> None:
 def show(name: str, *, as_json: bool) -> None:
     """Show all that is known of breaker NAME."""
     registry = _registry()
-    (breaker,) = _named(registry, [name])
-    snapshot, processes = breaker.snapshot(), registry.processes()
-    click.echo(json_of([snapshot], processes) if as_json else details(snapshot, processes))
+    snapshots = [each.snapshot() for each in _named(registry, [name])]
+    _print(
+        registry, snapshots, lambda some, processes: details(some[0], processes), as_json=as_json
+    )
 
 
 @breakers_group.command("reset")
@@ -58,33 +68,54 @@ def reset(names: tuple[str, ...], *, reason: str, as_json: bool) -> None:
             "nothing was reset: each process has breakers of its own, which a command cannot "
             "reach. Set BREAKER_CACHE to a cache that all processes share"
         )
-    for breaker in found:
-        try:
-            breaker.reset(by=_operator(), reason=reason)
-        except BreakerError as error:
-            raise click.ClickException(str(error)) from None
-        if not as_json:
-            click.echo(f"{plain(breaker.name)}: reset")
-    if as_json:
-        click.echo(json_of([each.snapshot() for each in found], registry.processes()))
+    failed = [trouble for each in found if (trouble := _reset(each, reason))]
+    _print(registry, [each.snapshot() for each in found], table, as_json=as_json)
+    if failed:
+        raise click.ClickException("; ".join(failed))
 
 
 def _registry() -> BreakerRegistry:
     held: AppBreakers = current_app.extensions[KEY]
-    return held.registry
+    try:
+        return held.registry
+    except ConfigurationError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _named(registry: BreakerRegistry, names: Iterable[str]) -> list[CircuitBreaker]:
     """Return the breakers called *names*, or none: a wrong name must not leave half the work."""
     try:
-        return [registry[name] for name in names]
+        return [registry[name] for name in dict.fromkeys(names)]
     except UnknownBreakerError as error:
         raise click.UsageError(str(error)) from None
+
+
+def _reset(breaker: CircuitBreaker, reason: str) -> str:
+    """Reset *breaker*; return what went wrong, or nothing."""
+    try:
+        breaker.reset(by=_operator(), reason=reason)
+    except BreakerError as error:
+        return str(error)
+    return ""
+
+
+def _print(
+    registry: BreakerRegistry, snapshots: list[Snapshot], words: Words, *, as_json: bool
+) -> None:
+    processes = registry.processes()
+    if any(each.store == "unreachable" for each in snapshots):
+        click.echo("the breaker store is unreachable: this is what was last seen", err=True)
+    if as_json:
+        click.echo(json_of(snapshots, processes))
+    elif snapshots:
+        click.echo(words(snapshots, processes))
+    else:
+        click.echo("No breakers are configured: write BREAKERS in app.config.")
 
 
 def _operator() -> str:
     """Return who is at the command line, as far as the system knows."""
     try:
-        return f"{getpass.getuser()} (command line)"
+        return getpass.getuser()
     except (OSError, KeyError, ImportError):
-        return "command line"
+        return "flask breakers"

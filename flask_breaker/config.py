@@ -27,6 +27,7 @@ KEYS = (
     "BREAKER_KEY_PREFIX",
     "BREAKER_TABLE",
 )
+DEFAULT_TABLE = "breaker_cache"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,10 +63,10 @@ def read(config: Mapping[str, Any]) -> Settings:
         breakers={name: dict(options) for name, options in breakers.items()},
         defaults=dict(defaults or {}),
         cache=config.get("BREAKER_CACHE"),
-        table=_text(config, "BREAKER_TABLE", "breaker_cache"),
-        key_prefix=_text_or_none(config, "BREAKER_KEY_PREFIX"),
+        table=_text(config, "BREAKER_TABLE", "the name of a table, or None") or DEFAULT_TABLE,
+        key_prefix=_text(config, "BREAKER_KEY_PREFIX", "a text, or None for the cache's prefix"),
         enabled=_flag(config, "BREAKER_ENABLED", default=True),
-        environment=_text(config, "BREAKER_ENVIRONMENT", ""),
+        environment=_text(config, "BREAKER_ENVIRONMENT", "a text, such as 'production'") or "",
     )
     _warn_of_unknown(config)
     return settings
@@ -80,30 +81,22 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (known: {', '.join(names)})" if names else " (none are configured)"
 
 
-def _text(config: Mapping[str, Any], key: str, default: str) -> str:
-    value = config.get(key, default)
-    if not isinstance(value, str):
-        raise _wrong(key, "a text", value)
-    return value
-
-
-def _text_or_none(config: Mapping[str, Any], key: str) -> str | None:
+def _text(config: Mapping[str, Any], key: str, allowed: str) -> str | None:
     value = config.get(key)
     if value is not None and not isinstance(value, str):
-        raise _wrong(key, "a text or None", value)
+        raise _wrong(key, allowed, value)
     return value
 
 
 def _flag(config: Mapping[str, Any], key: str, *, default: bool) -> bool:
     value = config.get(key, default)
     if not isinstance(value, bool):
-        written = "" if not isinstance(value, str) else " (in the environment: true or false)"
-        raise _wrong(key, f"True or False{written}", value)
+        raise _wrong(key, "True or False", value)
     return value
 
 
 def _wrong(key: str, allowed: str, value: Any) -> ConfigurationError:
-    return ConfigurationError(f"{key} must be {allowed}; got {value!r}")
+    return ConfigurationError(f"{key}: must be {allowed}; got {value!r}")
 
 
 def _warn_of_unknown(config: Mapping[str, Any]) -> None:

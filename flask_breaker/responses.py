@@ -8,22 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app
-from werkzeug.exceptions import ServiceUnavailable
+from flask import Response, current_app
 
 from breaker_core import BreakerError, CircuitOpenError
-from breaker_core.http import retry_after_header
+from breaker_core.http import STATUS, retry_after_header
 
 if TYPE_CHECKING:
     from flask import Flask
-    from werkzeug.sansio.response import Response
 
-TEXT = "A service that this page needs is not available at the moment. Please try again later."
+TEXT = "This service is not available at the moment. Please try again later.\n"
 
 
 def unavailable(error: CircuitOpenError) -> Response:
     """Return the 503 for a rejected call; without ``Retry-After`` when nobody knows when."""
-    response = ServiceUnavailable(TEXT).get_response()
+    response = Response(TEXT, STATUS, {"Cache-Control": "no-store"}, mimetype="text/plain")
     header = retry_after_header(error.retry_after)
     if header is not None:
         response.headers["Retry-After"] = header
