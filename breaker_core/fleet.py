@@ -25,6 +25,7 @@ from breaker_core.machine import Look, Pass, Tally, Terms, here, rejection
 from breaker_core.process import Away, Process
 from breaker_core.record import (
     NewerSchemaError,
+    OverrideKind,
     Record,
     State,
     from_text,
@@ -61,11 +62,12 @@ class Step:
 class FleetMachine:
     """One breaker as one process sees and changes it."""
 
-    def __init__(self, name: str, process: Process, interval: float) -> None:
+    def __init__(self, name: str, process: Process, config: BreakerConfig) -> None:
         self.name = name
         self.key = record_key(name)
         self.process = process
-        self.interval = interval
+        self.config = config
+        self.interval = seconds(config.refresh_interval)
         self.gate: Pass | None = None
         self.tally = Tally()
         self.outbox = process.outbox
@@ -73,10 +75,12 @@ class FleetMachine:
         self._stored: Record | None = None
         self._seen: SeenText | None = None
         self._confirmed = float("-inf")
+        self._looked = float("-inf")
+        self.adoptions = 0
         self._record: Record | None = None
         self._alone = False
         self._became()
-        process.attach(self, interval)
+        process.attach(self)
 
     def _became(self) -> None:
         self._first_look = threading.Lock()
@@ -111,6 +115,7 @@ class FleetMachine:
             self._look_first()
         if self.process.refresh_due():
             self.process.refresh()
+            self.flush()  # what had to wait for a later change
         held = self._admit_by_view(terms)
         return held if held is not None else self._admit_by_change(terms)
 
@@ -379,10 +384,11 @@ class FleetMachine:
     def _load(self) -> tuple[SeenText, Record]:
         """Look at this breaker's key alone, starting it when it is missing. Raises Away."""
         for _ in range(TRIES):
+            asked = self.adoptions
             seen = self.process.load([self.key])[self.key]
             record = self._parse(seen)
             if record is not None:
-                self._adopt(seen, record)
+                self._adopt(seen, record, asked)
                 return seen, record
             self._start_over(seen)
         raise self.process.trouble("a missing key could not be started")
@@ -414,24 +420,31 @@ class FleetMachine:
 
     # -- the view ----------------------------------------------------------------------------
 
-    def take(self, seen: SeenText, *, may_start: bool) -> None:
-        """Take in what a refresh saw of this breaker. Raises Away."""
+    def take(self, seen: SeenText, asked: int, *, may_start: bool) -> None:
+        """Take in what a refresh, begun at adoption *asked*, saw of this breaker. Raises Away."""
+        self._looked = self.process.clock.monotonic()
         try:
             record = self._parse(seen)
         except Away:
             self.go_alone()
             return
         if record is not None:
-            self._adopt(seen, record)
+            self._adopt(seen, record, asked)
         elif may_start and self.used:
             self._start_over(seen)
 
-    def _adopt(self, seen: SeenText | None, record: Record) -> None:
-        """Go on from *record*, which the store has. An older look than the last is left out."""
+    def _adopt(self, seen: SeenText | None, record: Record, asked: int | None = None) -> None:
+        """Go on from *record*, which the store has.
+
+        A look that was overtaken is left out: something newer was adopted since adoption *asked*,
+        when it began. One that was not is true, even with a lower number: a backup came back.
+        """
         with self._lock:
             known = self._stored
-            if known is not None and known.chain == record.chain and record.number < known.number:
+            overtaken = asked is not None and asked != self.adoptions
+            if overtaken and known is not None and _older(record, known):
                 return
+            self.adoptions += 1
             copy = self._record if self._alone else None
             self._seen, self._stored = seen, record
             self._confirmed = self.process.clock.monotonic()
@@ -495,7 +508,8 @@ class FleetMachine:
 
     def look(self, terms: Terms) -> Look:
         """Return how things stand; a stale view is refreshed first, and nothing changes."""
-        if self._record is None or self._age() > self.interval:
+        now = self.process.clock.monotonic()
+        if now - max(self._looked, self._confirmed) > self.interval:
             self.process.refresh(for_call=False)
         with self._lock:
             return Look(
@@ -508,12 +522,23 @@ class FleetMachine:
                 tally=self.tally.totals(),
             )
 
-    def standing(self) -> tuple[str, State, State]:
-        """Return the epoch that this process acts on, the stricter state, and its own state."""
+    def acts_on(self) -> tuple[str, State]:
+        """Return the fleet's epoch that this process acts on, and the state of its own record."""
+        with self._lock:
+            return self._view().epoch, self._own.state
+
+    def would_reject(self, epoch: str, own_state: State) -> bool:
+        """Whether a process rejects that acted on *epoch* and whose own record was *own_state*.
+
+        An older epoch says nothing: before its next call it looks, and obeys the one of now.
+        """
         with self._lock:
             record = self._view()
-            own = self._own.state
-            return record.epoch, stricter(record.state, own), own
+            override = record.in_force(self._now())
+        if override is not None:
+            return override.kind is OverrideKind.FORCED_OPEN
+        own = own_state if epoch == record.epoch else State.CLOSED
+        return not self.config.shadow and stricter(record.state, own) is not State.CLOSED
 
     def _age(self) -> float:
         return self.process.clock.monotonic() - self._confirmed
@@ -548,14 +573,13 @@ class FleetMachine:
         return after, decision, now, terms
 
 
+def _older(record: Record, known: Record) -> bool:
+    return record.chain == known.chain and record.number < known.number
+
+
 _STRICTNESS = {State.CLOSED: 0, State.HALF_OPEN: 1, State.OPEN: 2}
 
 
 def stricter(one: State, other: State) -> State:
     """Return the state that lets fewer calls pass."""
     return max(one, other, key=_STRICTNESS.__getitem__)
-
-
-def interval_of(config: BreakerConfig) -> float:
-    """Return how old a view may get under *config*, in seconds."""
-    return seconds(config.refresh_interval)

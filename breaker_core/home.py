@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from breaker_core.clock import Clock, SteadyClock, WallClock
 from breaker_core.errors import ConfigurationError
 from breaker_core.events import Listeners, log
-from breaker_core.fleet import FleetMachine, interval_of
+from breaker_core.fleet import FleetMachine
 from breaker_core.machine import Machine, Terms
 from breaker_core.off import NoMachine
 from breaker_core.outcomes import NO_CONVENTIONS, Conventions
@@ -57,7 +57,7 @@ class Home:
         if self.process is None:
             assert isinstance(self.store, MemoryStore)
             return self.store.machine(name, self.clock.now())
-        return FleetMachine(name, self.process, interval_of(config))
+        return FleetMachine(name, self.process, config)
 
     def terms(self, config: BreakerConfig) -> Terms:
         """Return the terms on which a use with *config* asks a machine of this home."""

@@ -21,7 +21,7 @@ from breaker_core.clock import Clock, WallClock
 from breaker_core.events import BreakerEvent, StoreChanged
 from breaker_core.machine import HOST
 from breaker_core.record import clip, new_id
-from breaker_core.stores.base import SeenText, SharedStore, Stored, record_key
+from breaker_core.stores.base import SeenText, SharedStore, Stored
 from breaker_core.summary import SUMMARY_EVERY, Summaries
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Process:
         self._away_until: float | None = None
         self._pause = FIRST_PAUSE
         self._summary_due = float("-inf")
+        self.outbox.clear()  # the parent tells what the parent did
 
     def after_fork(self) -> None:
         """Forget locks, connections and plans that belonged to the parent."""
@@ -174,10 +175,10 @@ class Process:
 
     # -- looking together --------------------------------------------------------------------
 
-    def attach(self, machine: FleetMachine, interval: float) -> None:
+    def attach(self, machine: FleetMachine) -> None:
         """Let *machine* be refreshed with the others, at the smallest interval of all."""
         self.machines[machine.name] = machine
-        self.interval = min(interval, *(each.interval for each in self.machines.values()), interval)
+        self.interval = min(each.interval for each in self.machines.values())
         self._next_refresh = float("-inf")
 
     def refresh_due(self) -> bool:
@@ -202,13 +203,13 @@ class Process:
                 self._refreshing.release()
 
     def _look_at_all(self, for_call: bool) -> None:
-        machines = {record_key(name): each for name, each in list(self.machines.items())}
+        machines = {each.key: (each, each.adoptions) for each in list(self.machines.values())}
         loaded = self.load(machines)
         if for_call:
             spread = random.uniform(0.8, 1.0)  # so that workers do not march in step
             self._next_refresh = self.clock.monotonic() + self.interval * spread
-        for key, machine in machines.items():
-            machine.take(loaded.get(key, SeenText(None)), may_start=for_call)
+        for key, (machine, asked) in machines.items():
+            machine.take(loaded.get(key, SeenText(None)), asked, may_start=for_call)
         if for_call and self.clock.monotonic() >= self._summary_due:
             self._summary_due = self.clock.monotonic() + SUMMARY_EVERY
             self.summaries.publish()

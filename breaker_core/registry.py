@@ -97,7 +97,8 @@ class BreakerRegistry(Mapping[str, CircuitBreaker]):
 
     def snapshots(self) -> list[Snapshot]:
         """Return how all breakers stand, in one read of the store; may block, changes nothing."""
-        return [self[name].snapshot() for name in self]
+        breakers = list(self.values())  # all known first, so that one look serves all
+        return [each.snapshot() for each in breakers]
 
     def processes(self) -> list[ProcessSummary] | None:
         """Return what each live process last said of itself.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from breaker_core.process import Process
 
 SUMMARY_EVERY = 5.0
-SUMMARY_KEPT = 20
+SUMMARY_KEPT = 60
 """Seconds without a word after which a process is taken for gone, or idle."""
 REGISTER_EVERY = 60.0
 LISTED_FOR = 600.0
@@ -33,18 +33,16 @@ MOST_LISTED = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class InProcess:
     """How one breaker stands in one process."""
 
     epoch: str
-    state: State
-    """The stricter of the fleet's state as the process sees it and its own."""
+    """The fleet's epoch that the process acted on when it spoke."""
     own_state: State
+    """The state of the process's own record."""
+    rejects: bool
+    """Whether its next call is rejected: by the fleet's word of now, or by its own of then."""
     totals: Mapping[str, int]
-
-    @property
-    def rejects(self) -> bool:
-        return self.state is not State.CLOSED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,7 @@ class ProcessSummary:
     host: str
     pid: int
     at: float
-    breakers: Mapping[str, Standing]
+    breakers: Mapping[str, InProcess]
 
 
 class Summaries:
@@ -83,7 +81,7 @@ class Summaries:
         keys = [f"p:{each}" for each in _listed(seen.text)]
         texts = process.load(keys) if keys else {}
         oldest = process.clock.now() - SUMMARY_KEPT
-        found = (_summary(key[2:], seen.text) for key, seen in texts.items())
+        found = (_summary(key[2:], seen.text, process.machines) for key, seen in texts.items())
         return [each for each in found if each is not None and each.at >= oldest]
 
     def _mine(self) -> dict[str, Any]:
@@ -116,13 +114,8 @@ class Summaries:
 
 
 def _standing_fields(machine: FleetMachine) -> dict[str, Any]:
-    epoch, state, own_state = machine.standing()
-    return {
-        "epoch": epoch,
-        "state": state.value,
-        "own": own_state.value,
-        "totals": machine.tally.totals(),
-    }
+    epoch, own_state = machine.acts_on()
+    return {"epoch": epoch, "own": own_state.value, "totals": machine.tally.totals()}
 
 
 def _listed(text: str | None) -> dict[str, float]:
@@ -151,7 +144,9 @@ def _fields(text: str | None) -> dict[str, Any]:
     return fields if isinstance(fields, dict) and fields.get("schema") == SCHEMA else {}
 
 
-def _summary(id_: str, text: str | None) -> ProcessSummary | None:
+def _summary(
+    id_: str, text: str | None, machines: Mapping[str, FleetMachine]
+) -> ProcessSummary | None:
     fields = _fields(text)
     try:
         return ProcessSummary(
@@ -159,20 +154,25 @@ def _summary(id_: str, text: str | None) -> ProcessSummary | None:
             host=str(fields["host"])[:100],
             pid=int(fields["pid"]),
             at=float(fields["at"]),
-            breakers=dict(_standings(fields["breakers"])),
+            breakers=dict(_breakers(fields["breakers"], machines)),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
 
 
-def _standings(fields: dict[str, Any]) -> Iterator[tuple[str, Standing]]:
+def _breakers(
+    fields: dict[str, Any], machines: Mapping[str, FleetMachine]
+) -> Iterator[tuple[str, InProcess]]:
     for name, each in fields.items():
+        if name not in machines:  # configured elsewhere, or no longer
+            continue
+        epoch, own_state = str(each["epoch"])[:100], State(each["own"])
         yield (
             name,
-            Standing(
-                epoch=str(each["epoch"])[:100],
-                state=State(each["state"]),
-                own_state=State(each["own"]),
+            InProcess(
+                epoch=epoch,
+                own_state=own_state,
+                rejects=machines[name].would_reject(epoch, own_state),
                 totals={str(key): int(count) for key, count in each["totals"].items()},
             ),
         )

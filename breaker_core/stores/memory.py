@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 
 from breaker_core.local import LocalMachine
 
@@ -13,6 +15,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._machines: dict[str, LocalMachine] = {}
+        _stores.add(self)
 
     def machine(self, name: str, now: float) -> LocalMachine:
         """Return the machine of breaker *name*, made at *now* if it is new."""
@@ -27,3 +30,21 @@ class MemoryStore:
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""
+
+    def after_fork(self) -> None:
+        """Replace the locks: their holders may not exist in this process."""
+        self._lock = threading.Lock()
+        for machine in self._machines.values():
+            machine.after_fork()
+
+
+_stores: weakref.WeakSet[MemoryStore] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for store in list(_stores):
+        store.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
