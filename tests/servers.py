@@ -10,10 +10,13 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests import needs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PATIENCE = 20.0
 """Seconds in which every server must be up; a busy machine needs some."""
@@ -100,11 +103,12 @@ class RedisServer(Server):
         return [self._program, *options, "--appendonly", "no", "--dir", str(self.folder)]
 
     def _ready(self) -> bool:
-        with contextlib.suppress(OSError):
+        try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as link:
                 link.sendall(b"PING\r\n")
                 return link.recv(16).startswith(b"+PONG")
-        return False
+        except OSError:
+            return False
 
 
 class PostgresServer(Server):
@@ -118,8 +122,19 @@ class PostgresServer(Server):
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
         subprocess.run(
-            [*self._as_postgres(), str(self._bin / "initdb"), "-D", str(self._data)]
-            + ["-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--no-locale"],
+            [
+                *self._as_postgres(),
+                str(self._bin / "initdb"),
+                "-D",
+                str(self._data),
+                "-U",
+                "postgres",
+                "--auth=trust",
+                "--no-sync",
+                "-E",
+                "UTF8",
+                "--no-locale",
+            ],
             check=True,
             capture_output=True,
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.cache.backends.db import DatabaseCache
@@ -14,6 +12,10 @@ from django.db import connections
 from django.test import override_settings
 
 from breaker_core.stores import CacheStore, SharedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 TABLE = "breaker_cache"
 
