@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
     from django.http.response import HttpResponseBase
 
+    from breaker_core import CircuitBreaker
+
 P = ParamSpec("P")
 T = TypeVar("T")
 View = TypeVar("View", bound=Callable[..., Any])
@@ -31,15 +33,10 @@ class NamedBreaker(LazyBreaker):
     """A breaker by name that knows where it was written."""
 
     def __init__(self, name: str, options: dict[str, Any], module: str) -> None:
-        super().__init__(name, self._look_up, options)
+        super().__init__(name, functools.partial(_look_up, name), options)
         self.options = options
         self.module = module
         self.decorates: set[str] = set()
-
-    def _look_up(self) -> Any:
-        from django_breaker.registry import registry
-
-        return registry()[self.name]
 
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
         """Decorate *fn*, sync or async; raises ConfigurationError for generators."""
@@ -47,6 +44,12 @@ class NamedBreaker(LazyBreaker):
         self.decorates.add(_dotted(fn))
         _named.add(self)
         return wrapper
+
+
+def _look_up(name: str) -> CircuitBreaker:
+    from django_breaker.registry import registry
+
+    return registry()[name]
 
 
 _named: weakref.WeakSet[NamedBreaker] = weakref.WeakSet()

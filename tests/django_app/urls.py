@@ -5,4 +5,15 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from tests.django_app import views
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("protected/", views.protected),
+    path("protected-async/", views.protected_async),
+    path("protected-with-fallback/", views.protected_with_fallback),
+    path("protected-class/", views.ProtectedClass.as_view()),
+    path("protected-async-class/", views.ProtectedAsyncClass.as_view()),
+    path("calling/", views.calling),
+    path("calling-async/", views.calling_async),
+]
