@@ -42,6 +42,8 @@ class Breakers:
 
     def __init__(self, app: Flask | None = None) -> None:
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+        self._latest: Flask | None = None
+        """Kept alive: a script may drop its application and go on to use the guards."""
         self._decorated: set[str] = set()
         if app is not None:
             self.init_app(app)
@@ -65,6 +67,7 @@ class Breakers:
         app.cli.add_command(breakers_group)
         app.extensions[KEY] = held
         self._apps.add(app)
+        self._latest = app
         for name in sorted(self._decorated):
             self._warn_if_unknown(name)
 
