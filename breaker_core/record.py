@@ -23,6 +23,10 @@ SCHEMA = 1
 
 KEPT_CHANGES = 16
 KEPT_TRANSITIONS = 20
+DEEPEST = 32
+"""Levels of nesting that fields of a newer release may have."""
+FARTHEST = 6e10
+"""Seconds from 1970 either way: farther times are garbage, and no calendar can show them."""
 TEXT_LIMIT = 300
 """Characters of foreign text (reasons, error texts, names of people) that a record keeps."""
 
@@ -193,13 +197,16 @@ def from_text(text: str) -> Record:
         raise ValueError("no schema number")
     if schema > SCHEMA:
         raise NewerSchemaError(f"schema {schema} is newer than {SCHEMA}")
+    if schema < SCHEMA:
+        raise ValueError(f"there never was a schema {schema}")
     values = {name: _checked(name, fields.pop(name, None)) for name in _CHECKS}
+    _refuse_deep(fields)
     return Record(**values, extra=MappingProxyType(fields))
 
 
 def _json_object(text: str) -> dict[str, Any]:
     try:
-        fields = json.loads(text, parse_constant=_refuse_constant)
+        fields = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from None
     if not isinstance(fields, dict):
@@ -209,6 +216,22 @@ def _json_object(text: str) -> dict[str, Any]:
 
 def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is not a number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refuse_constant(text)
+
+
+def _refuse_deep(fields: dict[str, Any]) -> None:
+    """Refuse what we carry over unread if it is nested so deep that writing it could fail."""
+    level: list[Any] = [fields]
+    for _ in range(DEEPEST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level]
+        level = [each for several in inner for each in several if isinstance(each, dict | list)]
+        if not level:
+            return
+    raise ValueError(f"nested more than {DEEPEST} levels deep")
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -221,6 +244,7 @@ def _checked(name: str, value: Any) -> Any:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or len(value) > 4 * TEXT_LIMIT:
         raise ValueError("not a short text")
+    value.encode("utf-8")  # a lone surrogate is a ValueError too: no page could show it
     return value
 
 
@@ -231,7 +255,7 @@ def _count(value: Any) -> int:
 
 
 def _time(value: Any) -> float:
-    if type(value) not in (int, float) or not math.isfinite(value):
+    if type(value) not in (int, float) or not -FARTHEST <= value <= FARTHEST:
         raise ValueError("not a time")
     return float(value)
 

@@ -633,3 +633,11 @@ def test_one_failure_is_not_called_failures() -> None:
     one = replace(CONFIG, failure_threshold=1)
     record, _ = decide(CLOSED, failed(CLOSED), NOW, one)
     assert reason_of(record, NOW) == "1 failure in a row (opens at 1)"
+
+
+def test_an_override_that_is_over_leaves_the_record_with_the_next_transition() -> None:
+    """Rule 7: so that what the store keeps for ever can be forgotten again."""
+    act = Force(kind=OverrideKind.FORCED_CLOSED, seconds=5)
+    record, _ = decide(TRIPPING, act, NOW, CONFIG)
+    record, _ = decide(record, failed(record), NOW + 5, CONFIG)
+    assert (record.state, record.override) == (State.OPEN, None)
