@@ -116,9 +116,11 @@ def refuse_unknown(given: Iterable[Any], known: Iterable[str], *, place: str, ki
 def nearest(name: Any, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)``, or else the names there are, for the end of a message."""
     names = sorted(known)
-    matches = difflib.get_close_matches(str(name).lower(), names, n=1)
+    by_lower = {each.lower(): each for each in names}
+    wanted = name.lower() if isinstance(name, str) else ""
+    matches = difflib.get_close_matches(wanted, by_lower, n=1)
     if matches:
-        return f" (did you mean {matches[0]!r}?)"
+        return f" (did you mean {by_lower[matches[0]]!r}?)"
     return f" (known: {', '.join(names)})" if names else " (none are configured)"
 
 
@@ -153,7 +155,7 @@ def import_dotted(path: str, *, option: str) -> Any:
     try:
         return getattr(module, attribute)
     except AttributeError:
-        hint = nearest(attribute, [name for name in vars(module) if not name.startswith("_")][:50])
+        hint = nearest(attribute, [name for name in vars(module) if not name.startswith("_")])
         raise ConfigurationError(
             f"{option}: module {module_name!r} has no {attribute!r}"
             + (hint if hint.startswith(" (did") else "")
