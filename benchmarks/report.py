@@ -29,12 +29,14 @@ def surroundings(rounds: int) -> dict[str, Any]:
 
 
 def build() -> str:
-    """Return how this Python was compiled, as far as speed is concerned."""
+    """Return how this Python was configured, as far as it shows.
+
+    A distribution may optimise in ways of its own, so the date of the build is there as well.
+    """
     arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
-    profiled = "with" if "--enable-optimizations" in arguments else "without"
-    linked = "with" if "--with-lto" in arguments else "without"
     threads = "free-threaded" if sysconfig.get_config_var("Py_GIL_DISABLED") else "GIL"
-    return f"{threads}, {profiled} PGO, {linked} LTO"
+    optimised = "with" if "--enable-optimizations" in arguments else "without"
+    return f"{threads}, {optimised} --enable-optimizations, built {platform.python_build()[1]}"
 
 
 def version_of(package: str) -> str | None:
