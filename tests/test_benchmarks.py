@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import platform
@@ -12,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import cases, report
+from benchmarks import cases, loops, report
+from benchmarks.cases import BrokenError, Subject, break_down
+from benchmarks.measure import Stopwatch
 
 ROOT = Path(__file__).parent.parent
 OURS = ("ours, memory", "ours, by name", "ours, shared")
@@ -60,6 +63,12 @@ def test_a_case_that_a_peer_does_not_have_is_null(quick: dict[str, Any]) -> None
 
 def test_the_reference_has_a_time_in_every_case(quick: dict[str, Any]) -> None:
     assert all(case["reference_ns"] > 0 for case in quick["cases"])
+
+
+def test_a_contestant_that_does_otherwise_ends_the_run() -> None:
+    raises_unexpectedly = Subject(loops.function, break_down, break_down, expected=())
+    with asyncio.Runner() as runner, pytest.raises(BrokenError):
+        Stopwatch(raises_unexpectedly, 1, runner)
 
 
 def test_a_package_that_is_not_installed_has_no_version() -> None:
