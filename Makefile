@@ -11,7 +11,10 @@ comma := ,
 # One stamp for each Django that was asked for: another DJANGO installs anew.
 STAMP = $(VENV)/.installed$(subst $(comma),_,$(subst >,,$(subst <,,$(subst =,,$(subst ~,,$(DJANGO))))))
 
-.PHONY: help demo test lint bench clean
+# Whoever names a Python must not get the one of an environment that is there already.
+SAME_PYTHON = $(if $(filter file,$(origin PYTHON)),,same-python)
+
+.PHONY: help demo test lint bench clean same-python
 
 help: ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -23,20 +26,25 @@ help: ## say what there is
 demo: $(DEMO_VENV)/.installed ## two shops, one breaker, and a switch that breaks what they call
 	@$(DEMO_VENV)/bin/python -m example_project
 
-test: $(STAMP) ## run the tests
+test: $(SAME_PYTHON) $(STAMP) ## run the tests
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
-lint: $(STAMP) ## check style and types
+lint: $(SAME_PYTHON) $(STAMP) ## check style and types
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m mypy $(addprefix -p ,$(PACKAGES))
 
-bench: $(STAMP) ## measure what a breaker costs
+bench: $(SAME_PYTHON) $(STAMP) ## measure what a breaker costs
 	$(VENV)/bin/python -m benchmarks
 
 clean: ## delete the environments and everything that was built
 	rm -rf .venv .venv-demo example_project/data build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find $(PACKAGES) benchmarks example_project tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+same-python: $(VENV)/bin/pip
+	@test "$$($(PYTHON) --version 2>&1)" = "$$($(VENV)/bin/python --version)" || { \
+	  echo "$(VENV) was made with $$($(VENV)/bin/python --version), and PYTHON=$(PYTHON) is another."; \
+	  echo 'Name another environment beside it, such as VENV=.venv313.'; exit 1; }
 
 $(STAMP): pyproject.toml | $(VENV)/bin/pip
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e '.[dev]' $(if $(DJANGO),'$(DJANGO)')

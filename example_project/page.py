@@ -17,7 +17,8 @@ class Stopwatch:
 
     def read(self) -> str:
         """Return the time since it was made, in milliseconds, with the unit."""
-        return f"{(time.perf_counter() - self._began) * 1000:.0f} ms"
+        milliseconds = (time.perf_counter() - self._began) * 1000
+        return "< 1 ms" if milliseconds < 1 else f"{milliseconds:.0f} ms"
 
 
 def context(
@@ -34,6 +35,8 @@ def context(
         "state_word": standing.word,
         "state_sentence": standing.sentence,
         "why": report.why(snapshot),
+        "failures": snapshot.consecutive_failures,
+        "threshold": snapshot.config.failure_threshold,
         "reach": report.reach_words(report.reach(breaker.name, processes)),
         **more,
     }

@@ -18,10 +18,10 @@ from example_project.environment import (
 )
 from example_project.price_client import TIMEOUT
 
-WORDS = {
-    "healthy": ("Healthy", "answers at once"),
-    "fail": ("Fail", "answers 500"),
-    "hang": ("Hang", "does not answer"),
+WORDS = {  # on the button: word and effect; in the heading: what the service then is
+    "healthy": ("Healthy", "answers at once", "healthy"),
+    "fail": ("Fail", "answers 500", "failing"),
+    "hang": ("Hang", "does not answer", "hanging"),
 }
 
 
@@ -31,7 +31,7 @@ def start_page(log: Mapping[str, Any]) -> str:
     return Template((HERE / "upstream" / "start.html").read_text("utf-8")).substitute(
         nav="\n".join(_link(each) for each in links("Start")),
         mode=mode,
-        word=WORDS[mode][0],
+        word=WORDS[mode][2],
         switch="\n".join(_button(each, pressed=each == mode) for each in WORDS),
         requests=log["requests"],
         rows="\n".join(_row(each) for each in log["callers"]) or _NOBODY,
@@ -56,7 +56,7 @@ def _link(link: Mapping[str, Any]) -> str:
 
 
 def _button(mode: str, *, pressed: bool) -> str:
-    word, effect = WORDS[mode]
+    word, effect, _ = WORDS[mode]
     return (
         f'<button class="button" name="mode" value="{mode}" aria-pressed="{str(pressed).lower()}">'
         f"{word}<small>{effect}</small></button>"
