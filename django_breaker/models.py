@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django_breaker.admin_rows import Row
 
 
 class TablelessManager(models.Manager["Breaker"]):
@@ -19,6 +22,9 @@ class Breaker(models.Model):
     """A configured breaker as the admin knows it; its state is in the breaker store."""
 
     name = models.CharField(_("name"), max_length=100, primary_key=True)
+
+    row: Row
+    """How it stands; set by whoever makes an instance (``admin_rows``)."""
 
     objects: ClassVar[TablelessManager] = TablelessManager()
 
