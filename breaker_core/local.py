@@ -26,8 +26,8 @@ class LocalMachine:
         self.tally = Tally()
         self.outbox: deque[BreakerEvent] = deque()
         self.gate: Pass | None = None
-        self._lock = threading.Lock()
-        self._open_gate()
+        self._lock = threading.RLock()
+        self._tend_gate(now)
 
     def try_admit(self, terms: Terms) -> Pass | None:
         """Return a pass or raise CircuitOpenError; memory always knows."""
@@ -86,30 +86,41 @@ class LocalMachine:
         now = terms.clock.now()
         with self._lock:
             self._take_mark(terms, now)
+            before, after, decision = self._change(event, now, terms)
+            self._tend_gate(now)
+            if decision.transition is not None:
+                self.outbox.extend(tell_of(before, event, decision.transition))
+        return after, decision, now
+
+    def _change(self, event: Event, now: float, terms: Terms) -> tuple[Record, Record, Decision]:
+        """Make the record what *event* makes of it; return it before and after, and the decision.
+
+        A signal handler or a finaliser may come in between and change the record in this very
+        thread, so what it is now is looked at again before it is replaced.
+        """
+        while True:
             before = self.record
             after, decision = decide(before, event, now, terms.config)
-            if after is not before:
+            if self.record is before:
                 self.record = after
-                if after.epoch != before.epoch or self.gate is None:
-                    self._open_gate()
-        if decision.transition is not None:
-            self.outbox.extend(tell_of(before, event, decision.transition))
-        return after, decision, now
+                return before, after, decision
 
     def _take_mark(self, terms: Terms, now: float) -> None:
         """Make good the success that only left a mark."""
         gate = self.gate
         if gate is not None and gate.clean:
             gate.clean = False
-            if not self.record.streak:
-                return
-            success = Succeeded(epoch=self.record.epoch)
-            self.record, _ = decide(self.record, success, now, terms.config)
+            if self.record.streak:
+                self._change(Succeeded(epoch=gate.epoch), now, terms)
 
-    def _open_gate(self) -> None:
-        plain = self.record.state is State.CLOSED and self.record.override is None
-        self.gate = Pass(self.record.epoch, self.tally.successes) if plain else None
+    def _tend_gate(self, now: float) -> None:
+        """Open or shut the gate: also when an override has ended since the last call."""
+        record, gate = self.record, self.gate
+        if record.state is not State.CLOSED or record.in_force(now) is not None:
+            self.gate = None
+        elif gate is None or gate.epoch != record.epoch:
+            self.gate = Pass(record.epoch, self.tally.successes)
 
     def after_fork(self) -> None:
         """Replace the lock: its holder may not exist in this process."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
