@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from breaker_core.record import Override, State, Transition
@@ -60,31 +61,42 @@ BreakerEvent = StateChanged | ProcessStateChanged | OperatorActed | StoreChanged
 Listener = Callable[[BreakerEvent], object]
 
 
+class _Entry:
+    """One addition of a listener, which need not be hashable."""
+
+    __slots__ = ("complained", "listener")
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.complained = False
+
+
 class Listeners:
     """Who wants to be told. A listener that raises is logged once and hurts nobody."""
 
     def __init__(self) -> None:
-        self._listeners: tuple[Listener, ...] = ()
-        self._complained: set[Listener] = set()
+        self._entries: list[_Entry] = []
 
     def add(self, listener: Listener) -> Callable[[], None]:
         """Tell *listener* of every event from now on; call what is returned to stop that."""
-        self._listeners = (*self._listeners, listener)
+        entry = _Entry(listener)
+        self._entries.append(entry)
 
         def remove() -> None:
-            self._listeners = tuple(each for each in self._listeners if each is not listener)
+            with suppress(ValueError):
+                self._entries.remove(entry)
 
         return remove
 
     def tell(self, event: BreakerEvent) -> None:
         """Tell everybody; never raises."""
-        for listener in self._listeners:
+        for entry in tuple(self._entries):
             try:
-                listener(event)
+                entry.listener(event)
             except Exception:
-                if listener not in self._complained:
-                    self._complained.add(listener)
-                    logger.exception("a listener of breaker events failed: %r", listener)
+                if not entry.complained:
+                    entry.complained = True
+                    logger.exception("a listener of breaker events failed: %r", entry.listener)
 
 
 def log(event: BreakerEvent) -> None:

@@ -71,8 +71,10 @@ class Verdict:
         return Outcome.SUCCESS if isinstance(error, Exception) else Outcome.IGNORED
 
     def _unlisted(self, error: CircuitOpenError) -> bool:
-        listed = (kind for kind in self._config.failure_on if kind is not Exception)
-        return not any(isinstance(error, kind) for kind in listed)
+        """Whether nothing in ``failure_on`` means *error*; a root of all exceptions does not."""
+        roots = (Exception, BaseException)
+        listed = tuple(kind for kind in self._config.failure_on if kind not in roots)
+        return not isinstance(error, listed)
 
     def of_result(self, result: object) -> Outcome:
         """Return what *result*, returned by the call, says.
@@ -103,6 +105,9 @@ class Verdict:
 
     def text_of_result(self, result: object) -> str:
         """Return what the record keeps of a *result* that is a failure: never its contents."""
-        status = getattr(result, "status_code", None)
         name = type(result).__qualname__
+        try:
+            status = getattr(result, "status_code", None)
+        except Exception:
+            status = None
         return clip(f"{name} {status}" if type(status) is int else name)
