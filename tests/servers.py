@@ -145,6 +145,13 @@ class PostgresServer(Server):
         program = [str(self._bin / "postgres"), "-D", str(self._data), "-p", str(self.port)]
         return [*self._as_postgres(), *program, *options, *folders]
 
+    def freeze(self, number: signal.Signals) -> None:
+        """Send SIGSTOP or SIGCONT to the server and to the processes of its connections."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for pid in [self.process.pid, *map(int, children.read_text().split())]:
+            os.kill(pid, number)
+
     def _ready(self) -> bool:
         import psycopg
 

@@ -1,0 +1,226 @@
+"""What ``CacheStore`` makes of the cache that it is given. Nothing here needs a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cachelib
+import pytest
+import redis
+import sqlalchemy
+import valkey
+from django.core.cache import caches
+from django.core.cache.backends.db import DatabaseCache
+from django.core.cache.backends.dummy import DummyCache
+from django.core.cache.backends.filebased import FileBasedCache
+from django.core.cache.backends.locmem import LocMemCache
+from django.core.cache.backends.memcached import PyMemcacheCache
+from django.core.cache.backends.redis import RedisCache
+from django.test import override_settings
+
+from breaker_core import ConfigurationError
+from breaker_core.stores import CacheStore, MemoryStore, SeenText, Stored, store_for
+from breaker_core.stores import cache as cache_module
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WHAT_WORKS = (
+    "What works: Redis or Valkey (Django's RedisCache, django-redis, cachelib and Flask-Caching "
+    "with Redis, a client, or a URL such as 'redis://localhost:6379/0'), Django's DatabaseCache, "
+    "and a database URL or engine of SQLAlchemy"
+)
+URL = "redis://user:secret@127.0.0.1:6390/2"
+
+
+class SubclassedRedis(RedisCache):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("cache", "described"),
+    [
+        (URL, "Redis at 127.0.0.1:6390, database 2"),
+        ("rediss://127.0.0.1:6390", "Redis at 127.0.0.1:6390"),
+        ("unix:///run/redis.sock", "Redis at /run/redis.sock"),
+        ("valkey://127.0.0.1:6390/2", "Valkey at 127.0.0.1:6390, database 2"),
+        (redis.Redis(port=6390), "Redis at localhost:6390"),
+        (valkey.Valkey(port=6390), "Valkey at localhost:6390"),
+        (RedisCache(URL, {}), "Redis at 127.0.0.1:6390, database 2"),
+        (SubclassedRedis(URL, {}), "Redis at 127.0.0.1:6390, database 2"),
+        (cachelib.RedisCache("127.0.0.1", 6390), "Redis at 127.0.0.1:6390"),
+        ("sqlite:////tmp/x.db", "table 'breaker_cache' of sqlite:////tmp/x.db"),
+        (
+            "postgresql+psycopg://user:secret@db.example/site",
+            "table 'breaker_cache' of postgresql+psycopg://user:***@db.example/site",
+        ),
+        (
+            sqlalchemy.create_engine("sqlite:////tmp/x.db"),
+            "table 'breaker_cache' of sqlite:////tmp/x.db",
+        ),
+    ],
+)
+def test_what_works_is_recognised_and_described_without_secrets(cache: Any, described: str) -> None:
+    assert CacheStore(cache).describe() == described
+
+
+def test_a_django_alias_is_recognised_through_its_proxy() -> None:
+    backend = "django.core.cache.backends.redis.RedisCache"
+    settings = {"default": {"BACKEND": backend, "LOCATION": URL, "KEY_PREFIX": "site"}}
+    with override_settings(CACHES=settings):
+        from django.core.cache import cache
+
+        assert CacheStore(cache)._prefix == CacheStore(caches["default"])._prefix
+        assert CacheStore(cache)._prefix == "zz:breaker:site:1:"
+
+
+def test_a_database_cache_is_reached_through_the_django_app() -> None:
+    store = CacheStore(DatabaseCache("cache_table", {"KEY_PREFIX": "site", "VERSION": 3}))
+    assert store.describe() == "table 'cache_table' of database 'default' (sqlite)"
+    assert store._prefix == "zz:breaker:site:3:"
+
+
+def test_without_the_django_app_a_database_cache_is_refused_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cache_module, "_open_django_table", None)
+    with pytest.raises(ConfigurationError) as caught:
+        CacheStore(DatabaseCache("cache_table", {}))
+    assert str(caught.value) == (
+        "a DatabaseCache can be used only when 'django_breaker' is in INSTALLED_APPS and "
+        "django.setup() has run: the app knows the way to Django's databases"
+    )
+
+
+def test_a_key_prefix_of_ones_own_replaces_the_caches() -> None:
+    cache = cachelib.RedisCache("127.0.0.1", 6390, key_prefix="theirs")
+    assert CacheStore(cache)._prefix == "zz:breaker:theirs:"
+    assert CacheStore(cache, key_prefix="ours")._prefix == "zz:breaker:ours:"
+
+
+@pytest.mark.parametrize("prefix", ["ä", "a b", "x" * 81, "a\n"])
+def test_a_prefix_that_some_cache_refuses_is_hashed(prefix: str) -> None:
+    used = CacheStore(URL, key_prefix=prefix)._prefix
+    assert len(used) == len("zz:breaker:") + 33
+    assert used.isascii()
+    assert used.isprintable()
+
+
+def test_a_prefix_must_be_a_text() -> None:
+    with pytest.raises(ConfigurationError, match=r"^key_prefix must be a text or None; got 3$"):
+        CacheStore(URL, key_prefix=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("cache", "name", "why"),
+    [
+        (
+            FileBasedCache("/tmp/cache", {}),  # noqa: S108 - never touched
+            "FileBasedCache",
+            "a cache of files has no compare-and-set, so processes would lose each other's changes",
+        ),
+        (
+            PyMemcacheCache("127.0.0.1:11211", {}),
+            "PyMemcacheCache",
+            "Memcached is not supported yet",
+        ),
+        (
+            LocMemCache("", {}),
+            "LocMemCache",
+            "it lives in the memory of one process, or keeps nothing, so nothing can be shared",
+        ),
+        (
+            object(),
+            "object",
+            "it has no compare-and-set that breakers know of, so processes would lose each "
+            "other's changes",
+        ),
+        (
+            17,
+            "17",
+            "it has no compare-and-set that breakers know of, so processes would lose each "
+            "other's changes",
+        ),
+        (
+            sqlalchemy.create_engine("sqlite://"),
+            "Engine",
+            "a SQLite database in memory is not shared",
+        ),
+    ],
+)
+def test_what_cannot_share_is_refused_with_what_works(cache: Any, name: str, why: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        CacheStore(cache)
+    assert str(caught.value) == f"{name} cannot share breakers: {why}. {WHAT_WORKS}."
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("default", f"'default' is not a URL. {WHAT_WORKS}. In Django, name an alias of CACHES"),
+        ("sqlite://", "'sqlite://': a SQLite database in memory is not shared"),
+        ("sqlite:///:memory:", "'sqlite:///:memory:': a SQLite database in memory is not shared"),
+        (
+            "sqlite+aiosqlite:////tmp/x.db",
+            "'sqlite+aiosqlite' is an asynchronous driver; breakers run their statements in a "
+            "thread and need an ordinary one, such as 'postgresql+psycopg'",
+        ),
+        (
+            "nosuch://x",
+            "the database URL cannot be used: Can't load plugin: sqlalchemy.dialects:nosuch",
+        ),
+        (
+            "mysql+mysqldb://x/y",
+            "the database URL cannot be used: No module named 'MySQLdb'",
+        ),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused_with_the_reason(url: str, message: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        CacheStore(url)
+    assert str(caught.value) == message
+
+
+def test_no_message_shows_a_password() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        CacheStore("redis://user:secret@host:notaport/0")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "cache",
+    [None, LocMemCache("", {}), DummyCache("", {}), cachelib.SimpleCache(), cachelib.NullCache()],
+)
+def test_where_nothing_can_be_shared_the_state_stays_in_memory(cache: Any) -> None:
+    assert isinstance(store_for(cache), MemoryStore)
+
+
+def test_what_can_be_shared_is_shared() -> None:
+    assert isinstance(store_for(URL), CacheStore)
+
+
+def test_making_a_store_makes_no_connection() -> None:
+    CacheStore("redis://127.0.0.1:1/0")
+    CacheStore("postgresql+psycopg://127.0.0.1:1/site")
+
+
+def test_the_table_is_named_by_the_caller(tmp_path: Path) -> None:
+    store = CacheStore(f"sqlite:///{tmp_path}/x.db", table='odd "name"')
+    assert store.replace("r:1:a", SeenText(None), "one", seconds=60) is Stored.STORED
+    assert store.load(["r:1:a"])["r:1:a"].text == "one"
+    store.close()
+
+
+def test_a_summary_of_a_process_long_gone_is_swept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from breaker_core.stores import sql
+
+    monkeypatch.setattr(sql, "SWEEP_ONE_IN", 1)
+    store = CacheStore(f"sqlite:///{tmp_path}/x.db")
+    store.replace("r:1:a", SeenText(None), "record", seconds=60)
+    store.publish("p:old:1", "gone", seconds=-int(sql.ROWS_KEPT.total_seconds()) - 10)
+    store.publish("p:new:1", "here", seconds=20)
+    seen = store.load(["r:1:a", "p:old:1", "p:new:1"])
+    assert [each.text for each in seen.values()] == ["record", None, "here"]
+    store.close()
