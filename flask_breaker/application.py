@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from breaker_core import BreakerEvent, BreakerRegistry
@@ -48,6 +49,11 @@ class AppBreakers:
             return isolation.registry(self, self._made)
         return self._shared if self._shared is not None else self._made_late()
 
+    @cached_property
+    def model(self) -> BreakerRegistry:
+        """The same breakers in memory, never called: for checking what decorators name."""
+        return BreakerRegistry(self.settings.breakers, self.settings.defaults)
+
     def _made_late(self) -> BreakerRegistry:
         with self._lock:
             if self._shared is None:
@@ -78,9 +84,9 @@ class AppBreakers:
         if self.app.testing or current() is not None or not self.settings.breakers:
             return
         logger.warning(
-            "BREAKER_CACHE is %s: each process of %r has breakers of its own, and a reset reaches "
-            "only one. Set it to what all processes share, such as 'redis://localhost:6379/0' or "
-            "'sqlite:////path/to/breakers.db'",
-            caches.describe(self.app, self.settings.cache),
+            "BREAKER_CACHE of %r is %s: each process keeps the state of its breakers for itself, "
+            "so every worker opens on its own and a reset reaches one of them. Set it to what all "
+            "workers share, such as 'redis://localhost:6379/0' or 'sqlite:////path/to/breakers.db'",
             self.app.name,
+            caches.describe(self.app, self.settings.cache),
         )

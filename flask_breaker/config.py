@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from breaker_core import ConfigurationError, read_configs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 logger = logging.getLogger("breaker")
 
@@ -64,21 +64,14 @@ def read(config: Mapping[str, Any]) -> Settings:
         defaults=dict(defaults or {}),
         cache=config.get("BREAKER_CACHE"),
         table=_text(config, "BREAKER_TABLE", "the name of a table, or None") or DEFAULT_TABLE,
-        key_prefix=_text(config, "BREAKER_KEY_PREFIX", "a text, or None for the cache's prefix"),
+        key_prefix=_text(
+            config, "BREAKER_KEY_PREFIX", "a text, or None for the prefix of the cache"
+        ),
         enabled=_flag(config, "BREAKER_ENABLED", default=True),
         environment=_text(config, "BREAKER_ENVIRONMENT", "a text, such as 'production'") or "",
     )
     _warn_of_unknown(config)
     return settings
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)``, or else the names there are, for the end of a message."""
-    names = sorted(known)
-    matches = difflib.get_close_matches(name, names, n=1)
-    if matches:
-        return f" (did you mean {matches[0]!r}?)"
-    return f" (known: {', '.join(names)})" if names else " (none are configured)"
 
 
 def _text(config: Mapping[str, Any], key: str, allowed: str) -> str | None:
@@ -105,5 +98,10 @@ def _warn_of_unknown(config: Mapping[str, Any]) -> None:
             logger.warning(
                 "app.config[%r] is not a setting of the breakers and changes nothing%s",
                 key,
-                did_you_mean(key, KEYS),
+                _did_you_mean(key),
             )
+
+
+def _did_you_mean(key: str) -> str:
+    matches = difflib.get_close_matches(key, KEYS, n=1)
+    return f" (did you mean {matches[0]!r}?)" if matches else f" (known: {', '.join(KEYS)})"

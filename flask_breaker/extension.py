@@ -5,20 +5,19 @@ One ``Breakers`` may serve several applications; which one a guard means is foun
 
 from __future__ import annotations
 
-import functools
 import gc
-import inspect
 import logging
 import weakref
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from flask import current_app
 
-from breaker_core import BreakerRegistry, CircuitBreaker, CircuitOpenError, LazyBreaker
+from breaker_core import BreakerRegistry, CircuitBreaker, ConfigurationError
 from flask_breaker import config
 from flask_breaker.application import KEY, AppBreakers
 from flask_breaker.cli import breakers_group
-from flask_breaker.responses import answer, handle_rejections
+from flask_breaker.decorators import NamedBreaker, protected
+from flask_breaker.responses import handle_rejections
 from flask_breaker.status import status_response
 
 if TYPE_CHECKING:
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("breaker")
 
 P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Breakers:
@@ -44,7 +42,7 @@ class Breakers:
         self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
         self._latest: Flask | None = None
         """Kept alive: a script may drop its application and go on to use the guards."""
-        self._decorated: set[str] = set()
+        self._decorators: weakref.WeakSet[NamedBreaker] = weakref.WeakSet()
         if app is not None:
             self.init_app(app)
 
@@ -68,31 +66,29 @@ class Breakers:
         app.extensions[KEY] = held
         self._apps.add(app)
         self._latest = app
-        for name in sorted(self._decorated):
-            self._warn_if_unknown(name)
+        for each in sorted(self._decorators, key=lambda decorator: decorator.where):
+            self._warn_of(each, each.options)
 
     # -- guarding ----------------------------------------------------------------------------
 
-    def __call__(self, name: str, /, **options: Any) -> LazyBreaker:
+    def __call__(self, name: str, /, **options: Any) -> NamedBreaker:
         """Return a decorator and context manager for breaker *name*, found at each call.
 
         *options* count for this use alone: fallback, failure_if, failure_on, ignore.
         """
-        return _Named(self, name, options)
+        return NamedBreaker(self, name, options)
 
     def protect_view(
         self, name: str, /, **options: Any
     ) -> Callable[[Callable[P, Any]], Callable[P, Any]]:
         """Return a decorator for a view: guarded, and a rejection becomes the 503.
 
-        Write it below ``@app.route``. Works on async views. An application that handles
-        CircuitOpenError itself answers in its own words here too.
+        Write it below ``@app.route``. Works on async views; a class takes it in ``decorators``.
+        An application that handles CircuitOpenError itself answers in its own words here too.
         """
 
-        def decorate(view: Callable[P, Any]) -> Callable[P, Any]:
-            return _answering(self(name, **options)(view))
-
-        return decorate
+        source = NamedBreaker(self, name, options)
+        return lambda view: protected(source, view)
 
     # -- looking -----------------------------------------------------------------------------
 
@@ -147,58 +143,22 @@ class Breakers:
             "current one: use them in a request, or inside 'with app.app_context():'"
         )
 
-    # -- names that nobody configured --------------------------------------------------------
+    # -- decorators that could not work ------------------------------------------------------
 
-    def _note_decorated(self, name: str) -> None:
-        self._decorated.add(name)
-        if self._apps:
-            self._warn_if_unknown(name)
+    def note(self, decorator: NamedBreaker) -> None:
+        """Take down that *decorator* is in use; what it names is checked as soon as possible."""
+        self._decorators.add(decorator)
+        if self._apps:  # its dotted paths may name what is not defined yet, so only the name
+            self._warn_of(decorator, {})
 
-    def _warn_if_unknown(self, name: str) -> None:
-        """Warn, no more: another application of this extension may be still to come."""
-        known: set[str] = set()
+    def _warn_of(self, decorator: NamedBreaker, options: dict[str, Any]) -> None:
+        """Warn of what works in no application so far; no more, for one may be still to come."""
+        trouble = None
         for app in list(self._apps):
-            known.update(app.extensions[KEY].settings.breakers)
-        if name not in known:
-            logger.warning(
-                "a decorator uses the breaker %r, which is not configured in BREAKERS%s",
-                name,
-                config.did_you_mean(name, known),
-            )
-
-
-class _Named(LazyBreaker):
-    """A breaker by name, whose extension knows in which decorators it is used."""
-
-    def __init__(self, extension: Breakers, name: str, options: dict[str, Any]) -> None:
-        super().__init__(name, lambda: extension[name], options, keep=False)
-        self._extension = extension
-
-    def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
-        """Decorate *fn*."""
-        guarded = super().__call__(fn)
-        self._extension._note_decorated(self.name)
-        return guarded
-
-
-def _answering(view: Callable[P, Any]) -> Callable[P, Any]:
-    """Return the guarded *view* so that it answers where it would raise CircuitOpenError."""
-    if inspect.iscoroutinefunction(view):
-
-        @functools.wraps(view)
-        async def answering_async(*args: P.args, **kwargs: P.kwargs) -> Any:
             try:
-                return await view(*args, **kwargs)
-            except CircuitOpenError as error:
-                return answer(error)
-
-        return answering_async
-
-    @functools.wraps(view)
-    def answering(*args: P.args, **kwargs: P.kwargs) -> Any:
-        try:
-            return view(*args, **kwargs)
-        except CircuitOpenError as error:
-            return answer(error)
-
-    return answering
+                app.extensions[KEY].model[decorator.name].use_with(options)
+            except ConfigurationError as error:
+                trouble = error
+            else:
+                return
+        logger.warning("%s: %s", decorator.where, trouble)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import Response, current_app
+from flask import Response, current_app, has_request_context, request
 
 from breaker_core import BreakerError, CircuitOpenError
 from breaker_core.http import STATUS, retry_after_header
@@ -30,17 +30,20 @@ def unavailable(error: CircuitOpenError) -> Response:
 
 def handle_rejections(app: Flask) -> None:
     """Let *app* answer rejections with the 503, unless it has a handler of its own."""
-    if _handler(app) is None:
+    if _handler(app, None) is None:
         app.register_error_handler(CircuitOpenError, unavailable)
 
 
 def answer(error: CircuitOpenError) -> Response:
     """Return the 503 for a guarded view; raise *error* where the application handles it itself."""
-    if current_app and _handler(current_app) not in {None, unavailable}:
-        raise error
+    if has_request_context():
+        names = (*request.blueprints, None)
+        if any(_handler(current_app, name) not in {None, unavailable} for name in names):
+            raise error
     return unavailable(error)
 
 
-def _handler(app: Flask) -> Any:
-    handlers: dict[type[Exception], Any] = app.error_handler_spec[None][None]
+def _handler(app: Flask, blueprint: str | None) -> Any:
+    """Return what answers rejections in *blueprint*, or where it is None in all of *app*."""
+    handlers: dict[type[Exception], Any] = app.error_handler_spec[blueprint][None]
     return handlers.get(CircuitOpenError) or handlers.get(BreakerError)

@@ -87,9 +87,9 @@ def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def _text(cache: str) -> str:
     return (
-        f"BREAKER_CACHE is {cache}: each process of 'shop' has breakers of its own, and a reset "
-        "reaches only one. Set it to what all processes share, such as "
-        "'redis://localhost:6379/0' or 'sqlite:////path/to/breakers.db'"
+        f"BREAKER_CACHE of 'shop' is {cache}: each process keeps the state of its breakers for "
+        "itself, so every worker opens on its own and a reset reaches one of them. Set it to what "
+        "all workers share, such as 'redis://localhost:6379/0' or 'sqlite:////path/to/breakers.db'"
     )
 
 

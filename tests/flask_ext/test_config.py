@@ -57,7 +57,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"BREAKER_ENABLED": None}, "BREAKER_ENABLED: must be True or False; got None"),
     (
         {"BREAKER_KEY_PREFIX": 3},
-        "BREAKER_KEY_PREFIX: must be a text, or None for the cache's prefix; got 3",
+        "BREAKER_KEY_PREFIX: must be a text, or None for the prefix of the cache; got 3",
     ),
     (
         {"BREAKER_TABLE": ["t"]},

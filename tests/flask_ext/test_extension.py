@@ -6,7 +6,7 @@ import asyncio
 import gc
 import inspect
 import weakref
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask import Flask
@@ -23,7 +23,7 @@ from tests.flask_ext.factories import Dependency, DownError, make_app
 from tests.flask_ext.helpers import fail, open_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 OTHER = {"payments": {"failure_threshold": 1}}
 
@@ -262,16 +262,16 @@ def test_an_earlier_application_is_not_kept() -> None:
     assert dropped() is None
 
 
-# -- names that nobody configured --------------------------------------------------------------
-
-UNKNOWN = (
-    "a decorator uses the breaker 'paymets', which is not configured in BREAKERS "
-    "(did you mean 'payments'?)"
-)
+# -- decorators that could not work -------------------------------------------------------------
 
 
-def _decorate(breakers: Breakers, name: str) -> None:
-    breakers(name)(Dependency())
+def pay() -> str:
+    """Something to decorate."""
+    return "paid"
+
+
+WHERE = "tests.flask_ext.test_extension.pay"
+UNKNOWN = f"{WHERE}: no breaker 'paymets' is configured in BREAKERS (did you mean 'payments'?)"
 
 
 def _init(breakers: Breakers) -> None:
@@ -279,26 +279,57 @@ def _init(breakers: Breakers) -> None:
 
 
 @pytest.mark.parametrize(
-    "steps",
-    [
-        [lambda it: _decorate(it, "paymets"), _init],
-        [_init, lambda it: _decorate(it, "paymets")],
-        [_init, lambda it: it.protect_view("paymets")(Dependency())],
-    ],
+    "decorate", [lambda it: it("paymets"), lambda it: it.protect_view("paymets")]
 )
-def test_a_decorator_with_an_unknown_name_is_warned_of_at_start(
-    caplog: pytest.LogCaptureFixture, steps: list[Callable[[Breakers], object]]
+@pytest.mark.parametrize("init_first", [True, False])
+def test_an_unknown_name_in_a_decorator_is_warned_of_at_start(
+    caplog: pytest.LogCaptureFixture,
+    decorate: Callable[[Breakers], Callable[[Any], Any]],
+    *,
+    init_first: bool,
 ) -> None:
     breakers = Breakers()
-    for step in steps:
-        step(breakers)
+    if init_first:
+        _init(breakers)
+    guarded = decorate(breakers)(pay)
+    if not init_first:
+        _init(breakers)
     assert [each.getMessage() for each in caplog.records] == [UNKNOWN]
+    with pytest.raises(UnknownBreakerError):
+        guarded()
+
+
+def test_a_wrong_option_in_a_decorator_is_warned_of_at_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    breakers = Breakers()
+    guarded = breakers("payments", ignore=["shop.no_such.Error"])(pay)
+    _init(breakers)
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"{WHERE}: breaker('payments', …): ignore: cannot import 'shop.no_such.Error': "
+        "ModuleNotFoundError: No module named 'shop'"
+    )
+    with pytest.raises(ConfigurationError, match="cannot import"):
+        guarded()
+
+
+def test_a_dotted_path_may_name_what_is_defined_after_the_decorator(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breakers = Breakers(make_app())
+    guarded = breakers("payments", fallback=f"{__name__}.in_cash")(Dependency())
+    monkeypatch.setattr(f"{__name__}.in_cash", lambda error: "cash", raising=False)
+    open_up(breakers["payments"])
+    assert guarded() == "cash"
+    assert [each for each in caplog.records if "in_cash" in each.getMessage()] == []
 
 
 def test_a_configured_name_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     breakers = Breakers()
-    _decorate(breakers, "payments")
+    guarded = breakers("payments")(pay)
     _init(breakers)
+    assert guarded() == "paid"
     assert not caplog.records
 
 
@@ -308,6 +339,45 @@ def test_a_name_that_another_application_configures_is_not_warned_of(
     breakers = Breakers()
     apps = [make_app(), make_app(BREAKERS={"search": {}})]
     breakers.init_app(apps[0])
-    _decorate(breakers, "payments")
+    guarded = breakers("payments")(pay)
     breakers.init_app(apps[1])
     assert not caplog.records
+    with apps[0].app_context():
+        assert guarded() == "paid"
+
+
+def test_a_decorator_that_is_gone_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    breakers = Breakers()
+    breakers("paymets")(pay)
+    gc.collect()
+    _init(breakers)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("decorate", [lambda it, fn: it(fn), lambda it, fn: it.protect_view(fn)])
+def test_a_decorator_without_a_name_is_refused_at_once(
+    breakers: Breakers, decorate: Callable[[Breakers, Any], Any]
+) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        decorate(breakers, len)
+    assert str(raised.value) == (
+        "a decorator takes the name of a breaker in BREAKERS, such as @breakers('payments'); "
+        "got <built-in function len>"
+    )
+
+
+def test_a_generator_is_refused_at_once(breakers: Breakers) -> None:
+    with pytest.raises(ConfigurationError, match="cannot decorate the generator function"):
+
+        @breakers("payments")
+        def rows() -> Iterator[int]:
+            yield 1
+
+
+def test_an_application_that_has_served_already_is_refused_and_left_as_it_was(app: Flask) -> None:
+    app.test_client().get("/")
+    breakers = Breakers()
+    with pytest.raises(AssertionError, match="register_error_handler"):
+        breakers.init_app(app)
+    assert "breaker" not in app.extensions
+    assert "breakers" not in app.cli.commands

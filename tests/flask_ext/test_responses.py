@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from flask import Blueprint, Flask, jsonify
+from flask.views import MethodView
 
 from breaker_core import BreakerError, CircuitOpenError
 from flask_breaker import Breakers
@@ -158,3 +159,34 @@ def test_a_protected_view_may_have_a_fallback(app: Flask, breakers: Breakers) ->
     open_up(breakers["payments"])
     answer = app.test_client().get("/")
     assert (answer.status_code, answer.json) == (200, "payments")
+
+
+def test_a_protected_view_leaves_the_answer_to_its_blueprint_s_own_handler(
+    app: Flask, breakers: Breakers
+) -> None:
+    blueprint = Blueprint("shop", __name__)
+    blueprint.add_url_rule("/", "pay", breakers.protect_view("payments")(Dependency()))
+    blueprint.register_error_handler(CircuitOpenError, _own)
+    app.register_blueprint(blueprint)
+    open_up(breakers["payments"])
+    assert app.test_client().get("/").text == "own: CircuitOpenError"
+
+
+def test_a_protected_view_passes_on_the_rejection_by_another_breaker() -> None:
+    breakers = Breakers(make_app(BREAKERS={"payments": {"failure_threshold": 2}, "search": {}}))
+    view = breakers.protect_view("search")(breakers("payments")(Dependency()))
+    open_up(breakers["payments"])
+    with pytest.raises(CircuitOpenError, match="payments"):
+        view()
+
+
+def test_a_view_class_is_protected_by_its_decorators(app: Flask, breakers: Breakers) -> None:
+    class Pay(MethodView):
+        decorators: ClassVar = [breakers.protect_view("payments")]
+
+        def get(self) -> str:
+            raise DownError
+
+    app.add_url_rule("/", view_func=Pay.as_view("pay"))
+    client = app.test_client()
+    assert [client.get("/").status_code for _ in range(3)] == [500, 500, 503]
