@@ -6,6 +6,7 @@ import django
 def prepare() -> None:
     """Fill the two empty database files."""
     django.setup()
+    from django.apps import apps
     from django.contrib.auth import get_user_model
     from django.core.management import call_command
 
@@ -14,6 +15,12 @@ def prepare() -> None:
     call_command("migrate", verbosity=0, interactive=False)
     call_command("createcachetable", database="breakers", verbosity=0)
     get_user_model().objects.create_superuser(USER, password=PASSWORD)
+    if apps.is_installed("admin_interface"):
+        from admin_interface.models import Theme
+
+        Theme.objects.create(
+            title="Admin of the Django shop", env_name="demo", language_chooser_active=False
+        )
 
 
 if __name__ == "__main__":
