@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from breaker_core.config import BreakerConfig, check_name, refuse_unknown, seconds
+from breaker_core.blocks import Blocks, Guard
+from breaker_core.config import BreakerConfig, check_length, check_name, refuse_unknown
 from breaker_core.decide import Act, ClearOverride, Force, Reset, TryNow
 from breaker_core.errors import CircuitOpenError, ConfigurationError
-from breaker_core.guard import Call, Use, guarded, is_async
+from breaker_core.guard import Use, guarded, is_async
 from breaker_core.home import Home, Store
 from breaker_core.machine import here
 from breaker_core.record import OverrideKind, State
@@ -19,10 +18,10 @@ from breaker_core.snapshot import Snapshot, snapshot_of
 
 if TYPE_CHECKING:
     from datetime import timedelta
-    from types import TracebackType
 
     from breaker_core.clock import Clock
     from breaker_core.events import Listener
+    from breaker_core.guard import Source
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,7 +30,7 @@ PER_USE = ("fallback", "failure_if", "failure_on", "ignore")
 """Options that may differ from one use of a breaker to the next."""
 
 
-class CircuitBreaker:
+class CircuitBreaker(Blocks):
     """Stops calling a dependency that keeps failing.
 
     *store* left out keeps the state in this object's own memory; *clock* is for tests.
@@ -161,46 +160,8 @@ class CircuitBreaker:
         """Return a fresh guard for one ``with`` or ``async with`` block."""
         return Guard(self._use)
 
-    def __enter__(self) -> CircuitBreaker:
-        guard = Guard(self._use)
-        guard.__enter__()
-        _entered.set((*_entered.get(), (self, guard)))
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        guard = self._leave()
-        if guard is not None:
-            guard.__exit__(kind, error, traceback)
-
-    async def __aenter__(self) -> CircuitBreaker:
-        guard = Guard(self._use)
-        await guard.__aenter__()
-        _entered.set((*_entered.get(), (self, guard)))
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        guard = self._leave()
-        if guard is not None:
-            await guard.__aexit__(kind, error, traceback)
-
-    def _leave(self) -> Guard | None:
-        """Return the guard of the innermost block of this breaker in this task or thread."""
-        entered = _entered.get()
-        for index in range(len(entered) - 1, -1, -1):
-            if entered[index][0] is self:
-                _entered.set(entered[:index] + entered[index + 1 :])
-                return entered[index][1]
-        return None
+    def _source(self) -> Source:
+        return self._use
 
     # -- looking -----------------------------------------------------------------------------
 
@@ -251,11 +212,7 @@ class CircuitBreaker:
     def _force(
         self, kind: OverrideKind, by: str, reason: str, for_: float | timedelta | None
     ) -> None:
-        length = None if for_ is None else seconds(for_)
-        if length is not None and not (math.isfinite(length) and length > 0):
-            raise ConfigurationError(
-                f"for_ must be more than 0 seconds, a timedelta, or None; got {for_!r}"
-            )
+        length = check_length("for_", for_)
         self._act(Force(kind=kind, seconds=length, by=by, reason=reason, **here()))  # type: ignore[arg-type]
 
     def _act(self, event: Act) -> None:
@@ -263,57 +220,3 @@ class CircuitBreaker:
             self._machine.act(event, self._use.terms)
         finally:
             self._home.tell(self._machine)
-
-
-class Guard:
-    """One entry into a guarded block. A guard is used once."""
-
-    __slots__ = ("_call", "_source")
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self._call: Call | None = None
-
-    def __enter__(self) -> Guard:
-        self._refuse_reuse()
-        self._call = self._source.begin()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._call is not None
-        if error is None:
-            self._call.succeed(None)
-        else:
-            self._call.fail(error)
-
-    async def __aenter__(self) -> Guard:
-        self._refuse_reuse()
-        self._call = await self._source.begin_async()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._call is not None
-        if error is None:
-            await self._call.succeed_async(None)
-        else:
-            await self._call.fail_async(error)
-
-    def _refuse_reuse(self) -> None:
-        if self._call is not None:
-            raise RuntimeError("this guard was entered before: take a fresh one for each block")
-
-
-_entered: ContextVar[tuple[tuple[CircuitBreaker, Guard], ...]] = ContextVar(
-    "breaker_entered", default=()
-)
-"""The ``with breaker:`` blocks that the running code is in, the innermost last."""

@@ -209,6 +209,10 @@ def _finite(value: float | timedelta) -> float | None:
     return length if math.isfinite(length) and length <= LONGEST else None
 
 
+check_length = _duration(zero=False, none=True)
+"""``check_length(name, value)`` returns a length of time in seconds, or None."""
+
+
 def _share(option: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
         raise _wrong(option, "a number from 0 to 1", value)

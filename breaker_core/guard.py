@@ -276,11 +276,15 @@ def refuse_unguardable(fn: Any) -> None:
     inner = fn
     while isinstance(inner, functools.partial):
         inner = inner.func
-    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+    if _generates(inner) or _generates(getattr(type(inner), "__call__", None)):  # noqa: B004
         raise ConfigurationError(
             f"a breaker cannot decorate the generator function {fn!r}: its work begins after the "
             "call has returned. Use 'with breaker:' inside it, around the part that can fail"
         )
+
+
+def _generates(fn: Any) -> bool:
+    return inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
 
 
 def guarded(fn: Callable[..., Any], source: Source) -> Callable[..., Any]:

@@ -6,13 +6,14 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from breaker_core.breaker import CircuitBreaker, Guard
-from breaker_core.guard import Call, Use, guarded
+from breaker_core.blocks import Blocks
+from breaker_core.guard import guarded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
+    from breaker_core.breaker import CircuitBreaker
+    from breaker_core.guard import Call, Source, Use
     from breaker_core.machine import Pass
 
 P = ParamSpec("P")
@@ -31,11 +32,11 @@ class _Unresolved:
 _UNRESOLVED: Any = _Unresolved()
 
 
-class LazyBreaker:
-    """What ``breaker("payments")`` gives: a decorator, and a context manager for one block.
+class LazyBreaker(Blocks):
+    """What ``breaker("payments")`` gives: a decorator, and a context manager for any blocks.
 
-    *find* returns the breaker and is asked at the first call; with *keep* false at every call,
-    because another application may be meant. Each ``with`` needs a LazyBreaker of its own.
+    *find* returns the breaker. It is asked by each block, and by a decorated function at its
+    first call; with *keep* false at every call, because another application may be meant.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class LazyBreaker:
         self._options = options
         self._keep = keep
         self._found: weakref.WeakKeyDictionary[CircuitBreaker, Use] = weakref.WeakKeyDictionary()
-        self._guard: Guard | None = None
+        self._decorates = False
 
     def forget(self) -> None:
         """Look the breaker up again at the next call: settings have changed."""
@@ -60,15 +61,23 @@ class LazyBreaker:
 
     def resolve(self) -> Use:
         """Return the breaker's use as it is now configured; raises what *find* raises."""
-        if self.use is not _UNRESOLVED:
-            return self.use
+        use = self.use
+        if use is not _UNRESOLVED:
+            return use
+        asked_in = _era
         breaker = self._find()
-        use = self._found.get(breaker)
-        if use is None:
-            use = self._found[breaker] = breaker.use_with(self._options)
-        if self._keep:
-            self.use = use
-        return use
+        found = self._found.get(breaker)
+        if found is None:
+            found = self._found[breaker] = breaker.use_with(self._options)
+        if self._keep and self._decorates:
+            self._keep_if_current(found, asked_in)
+        return found
+
+    def _keep_if_current(self, use: Use, asked_in: object) -> None:
+        """Keep *use*, unless everything was to be forgotten while it was looked up."""
+        with _lock:
+            if asked_in is _era:
+                self.use = use
 
     def begin(self) -> Call:
         """Let a call in; may block. Raises CircuitOpenError."""
@@ -81,48 +90,26 @@ class LazyBreaker:
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]:
         """Decorate *fn*."""
         with _lock:
+            self._decorates = True
             _lazies.add(self)
         wrapper: Callable[P, T] = guarded(fn, self)
         return wrapper
 
-    def __enter__(self) -> LazyBreaker:
-        self._guard = Guard(self)
-        self._guard.__enter__()
+    def _source(self) -> Source:
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._guard is not None
-        self._guard.__exit__(kind, error, traceback)
-
-    async def __aenter__(self) -> LazyBreaker:
-        self._guard = Guard(self)
-        await self._guard.__aenter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        assert self._guard is not None
-        await self._guard.__aexit__(kind, error, traceback)
 
 
 _lazies: weakref.WeakSet[LazyBreaker] = weakref.WeakSet()
-
-
-_lock = threading.Lock()
+"""Those that decorate, and so may keep what they found."""
+_lock = threading.RLock()
+_era: object = object()
+"""Another one since everything was last forgotten."""
 
 
 def forget_all() -> None:
     """Look every breaker up again at its next call: settings or the store have changed."""
+    global _era  # noqa: PLW0603 - decorators are made at import time and know no registry
     with _lock:
-        decorating = list(_lazies)
-    for each in decorating:
-        each.forget()
+        _era = object()
+        for each in list(_lazies):
+            each.forget()

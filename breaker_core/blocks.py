@@ -1,0 +1,118 @@
+"""``with`` blocks: a guard for one entry, and objects that many threads and tasks may enter.
+
+A guard holds the one call that it let in. An object that everybody shares makes a guard for each
+entry, and remembers in the context of the running code which of them the exit belongs to.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from breaker_core.guard import Call, Source
+
+B = TypeVar("B", bound="Blocks")
+
+
+class Guard:
+    """One entry into a guarded block. A guard is used once."""
+
+    __slots__ = ("_call", "_source")
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._call: Call | None = None
+
+    def __enter__(self) -> Guard:
+        self._refuse_reuse()
+        self._call = self._source.begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._call is not None
+        if error is None:
+            self._call.succeed(None)
+        else:
+            self._call.fail(error)
+
+    async def __aenter__(self) -> Guard:
+        self._refuse_reuse()
+        self._call = await self._source.begin_async()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._call is not None
+        if error is None:
+            await self._call.succeed_async(None)
+        else:
+            await self._call.fail_async(error)
+
+    def _refuse_reuse(self) -> None:
+        if self._call is not None:
+            raise RuntimeError("this guard was entered before: take a fresh one for each block")
+
+
+class Blocks:
+    """What can be entered by ``with`` and ``async with``, by several at a time."""
+
+    def _source(self) -> Source:
+        """Return what lets the call of a block in."""
+        raise NotImplementedError
+
+    def __enter__(self: B) -> B:
+        guard = Guard(self._source())
+        guard.__enter__()
+        _entered.set((*_entered.get(), (self, guard)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        guard = self._leave()
+        if guard is not None:
+            guard.__exit__(kind, error, traceback)
+
+    async def __aenter__(self: B) -> B:
+        guard = Guard(self._source())
+        await guard.__aenter__()
+        _entered.set((*_entered.get(), (self, guard)))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        guard = self._leave()
+        if guard is not None:
+            await guard.__aexit__(kind, error, traceback)
+
+    def _leave(self) -> Guard | None:
+        """Return the guard of the innermost block of this object in this task or thread."""
+        entered = _entered.get()
+        for index in range(len(entered) - 1, -1, -1):
+            if entered[index][0] is self:
+                _entered.set(entered[:index] + entered[index + 1 :])
+                return entered[index][1]
+        return None
+
+
+_entered: ContextVar[tuple[tuple[Blocks, Guard], ...]] = ContextVar("breaker_entered", default=())
+"""The ``with breaker:`` blocks that the running code is in, the innermost last."""
