@@ -59,7 +59,7 @@ def _number(status: Any) -> int | None:
     if isinstance(status, str):
         found = re.fullmatch(r"([1-5]\d\d)( .*)?", status)
         return int(found[1]) if found else None
-    if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
+    if isinstance(status, int) and 100 <= status <= 599:
         return int(status)
     return None
 

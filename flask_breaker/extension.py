@@ -52,6 +52,8 @@ class Breakers:
         Reads BREAKERS, BREAKER_CACHE, BREAKER_DEFAULTS, BREAKER_ENABLED, BREAKER_ENVIRONMENT,
         BREAKER_KEY_PREFIX and BREAKER_TABLE; later changes are not seen. Adds an error handler
         for rejected calls unless the application has one, and the command ``flask breakers``.
+        Logs a warning for each decorator that would work in no application of this object yet; the
+        first call of such a function raises, in most cases UnknownBreakerError.
         Raises ConfigurationError for a wrong setting, and then leaves *app* as it was; RuntimeError
         when *app* has breakers already.
         """
