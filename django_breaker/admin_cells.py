@@ -98,14 +98,16 @@ def override_words(snapshot: Snapshot) -> str:
 def now_cell(row: Row) -> SafeString:
     """Return the failures in a row, in how many processes it rejects, and whom to call."""
     snapshot = row.snapshot
-    return lines([streak(snapshot), quiet(_(processes_words(row.reach))), contact(snapshot.config)])
+    counted = "" if snapshot.reason else streak(row)
+    return lines([counted, quiet(_(processes_words(row.reach))), contact(snapshot.config)])
 
 
-def streak(snapshot: Snapshot) -> str:
+def streak(row: Row) -> str:
     """Return the failures in a row beside their limit."""
+    snapshot = row.snapshot
     limit = snapshot.config.failure_threshold
     if not snapshot.consecutive_failures:
-        return _("no failures in a row") if snapshot.used else _("not used yet")
+        return _("no failures in a row") if row.used else _("not used yet")
     pair = format_html(_("{} of {}"), snapshot.consecutive_failures, limit)
     return format_html(_('<span dir="ltr">{}</span> failures in a row'), pair)
 
@@ -134,7 +136,7 @@ def state_detail(row: Row) -> SafeString:
     if snapshot.last_error and snapshot.last_error_at is not None:
         ago = report.duration(snapshot.as_of - snapshot.last_error_at)
         last = format_html(_("last error {}, {} ago"), snapshot.last_error, ago)
-    return lines([state_cell(row), streak(snapshot), last, quiet(as_of)])
+    return lines([state_cell(row), streak(row), last, quiet(as_of)])
 
 
 def processes_detail(row: Row) -> SafeString:
@@ -144,7 +146,7 @@ def processes_detail(row: Row) -> SafeString:
     words = _(processes_words(row.reach))
     if not used:
         return lines([words])
-    head = (_("Process"), _("There"), _("Calls"), _("Failed"), _("Rejected"), _("Heard"))
+    head = (_("Process"), _("Now"), _("Calls"), _("Failed"), _("Rejected"), _("Heard"))
     return lines([words, _table(head, (_process_cells(name, each, row) for each in used))])
 
 
@@ -192,13 +194,8 @@ def history_detail(snapshot: Snapshot) -> SafeString:
 
 def history_item(transition: Transition) -> SafeString:
     """Return one transition or act as a list item."""
-    when, _separator, rest = report.history_line(transition).partition("  ")
-    return format_html("<li>{} <span>{}</span></li>", _time_of(transition, when), rest.strip())
-
-
-def _time_of(transition: Transition, shown: str) -> SafeString:
-    when = datetime.fromtimestamp(transition.at, UTC).isoformat(timespec="seconds")
-    return format_html('<time datetime="{}">{}</time>', when, shown)
+    _when, change, why = report.history_line(transition).split("  ", 2)
+    return format_html("<li>{} <strong>{}</strong> · {}</li>", time(transition.at), change, why)
 
 
 def configuration_detail(config: BreakerConfig) -> SafeString:

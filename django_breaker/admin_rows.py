@@ -36,6 +36,12 @@ class Row:
     reach: Reach | None
     processes: Sequence[Any]
 
+    @property
+    def used(self) -> bool:
+        """Whether anybody uses it, as far as this process can tell."""
+        name = self.snapshot.name
+        return self.snapshot.used or any(name in each.breakers for each in self.processes)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Picture:
@@ -67,14 +73,16 @@ def _look() -> Picture:
         breakers = registry()
     except ImproperlyConfigured as error:
         return Picture((), problem=str(error))
+    snapshots = breakers.snapshots()  # first: what processes say is judged by them
     processes = breakers.processes()
-    rows = tuple(_instance(each, processes) for each in breakers.snapshots())
+    rows = tuple(_instance(each, processes) for each in snapshots)
     return Picture(rows, shared=breakers.shared, enabled=breakers.enabled)
 
 
 def look_at(breakers: BreakerRegistry, name: str) -> Breaker:
     """Return breaker *name* as it stands at this moment."""
-    return _instance(breakers[name].snapshot(), breakers.processes())
+    snapshot = breakers[name].snapshot()
+    return _instance(snapshot, breakers.processes())
 
 
 def _instance(snapshot: Snapshot, processes: Sequence[Any] | None) -> Breaker:

@@ -12,42 +12,11 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from breaker_core import State
-from breaker_core.stores import SeenText, SharedStore, Stored, StoreError
 from django_breaker import breakers
-from django_breaker.conf import load
-from django_breaker.registry import OWNER, build
 from tests.django_app.helpers import trip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from pytest_django.fixtures import SettingsWrapper
-
-
-class GoneStore(SharedStore):
-    """A store whose server is away."""
-
-    def load(self, keys: Iterable[str]) -> Mapping[str, SeenText]:
-        raise StoreError("connection refused")
-
-    def replace(self, key: str, seen: SeenText, text: str, *, seconds: int | None) -> Stored:
-        return Stored.UNCLEAR
-
-    def publish(self, key: str, text: str, *, seconds: int) -> None:
-        raise StoreError("connection refused")
-
-    def describe(self) -> str:
-        return "a store that is away"
-
-
-@pytest.fixture
-def store_away() -> None:
-    """Let the breakers of this test keep their state where nobody answers."""
-    from breaker_core.isolation import current
-
-    isolation = current()
-    assert isolation is not None
-    isolation.registry(OWNER, lambda: build(load(), GoneStore()))
 
 
 def run(*words: str) -> str:
