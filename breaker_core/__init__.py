@@ -1,7 +1,7 @@
 """A circuit breaker that processes can share, independent of any web framework."""
 
 from breaker_core.breaker import CircuitBreaker
-from breaker_core.config import BreakerConfig
+from breaker_core.config import BreakerConfig, nearest
 from breaker_core.errors import (
     BreakerError,
     CircuitOpenError,
@@ -41,5 +41,6 @@ __all__ = [
     "StoreChanged",
     "Transition",
     "UnknownBreakerError",
+    "nearest",
     "read_configs",
 ]

@@ -6,12 +6,11 @@ same place as in Django. It opens nothing: what ``BREAKER_CACHE`` means is ``cac
 
 from __future__ import annotations
 
-import difflib
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from breaker_core import ConfigurationError, read_configs
+from breaker_core import ConfigurationError, nearest, read_configs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -98,10 +97,5 @@ def _warn_of_unknown(config: Mapping[str, Any]) -> None:
             logger.warning(
                 "app.config[%r] is not a setting of the breakers and changes nothing%s",
                 key,
-                _did_you_mean(key),
+                nearest(key, KEYS),
             )
-
-
-def _did_you_mean(key: str) -> str:
-    matches = difflib.get_close_matches(key, KEYS, n=1)
-    return f" (did you mean {matches[0]!r}?)" if matches else f" (known: {', '.join(KEYS)})"

@@ -18,7 +18,7 @@ EXPORTED = {
         *("CircuitOpenError", "ConfigurationError", "Conventions", "LazyBreaker"),
         *("OperatorActed", "Override", "OverrideKind", "ProcessStateChanged", "Snapshot"),
         *("State", "StateChanged", "StoreChanged", "Transition", "UnknownBreakerError"),
-        "read_configs",
+        *("nearest", "read_configs"),
     },
     "breaker_core.stores": {
         *("CacheStore", "MemoryStore", "SeenText", "SharedStore", "SqlConnection"),

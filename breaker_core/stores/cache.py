@@ -17,6 +17,7 @@ from breaker_core.stores.memory import MemoryStore
 
 DEFAULT_TABLE = "breaker_cache"
 PREFIX_LIMIT = 80
+REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "valkey", "valkeys"})
 
 WHAT_WORKS = (
     "What works: Redis or Valkey (Django's RedisCache, django-redis, cachelib and Flask-Caching "
@@ -183,28 +184,25 @@ def _redis_client(cache: Any, table: str) -> tuple[SharedStore, str]:
 
 
 def _engine(cache: Any, table: str) -> tuple[SharedStore, str]:
-    from breaker_core.stores.sqlalchemy import from_url, in_memory
+    from breaker_core.stores.sqlalchemy import from_url
 
-    if in_memory(cache.url):
-        raise ConfigurationError(_refusal(cache, "a SQLite database in memory is not shared"))
     return from_url(cache.url, table), ""
 
 
 def _url(cache: Any, table: str) -> tuple[SharedStore, str]:
     from breaker_core.stores.redis import from_url as redis_from_url
-    from breaker_core.stores.sqlalchemy import from_url, in_memory
+    from breaker_core.stores.sqlalchemy import from_url
 
     scheme, separator, _ = cache.partition("://")
     if not separator:
         raise ConfigurationError(
             f"{cache!r} is not a URL. {WHAT_WORKS}. In Django, name an alias of CACHES"
+            if cache.isidentifier()
+            else f"the text given is not a URL. {WHAT_WORKS}"  # it may hold a password
         )
-    if scheme.lower() in {"redis", "rediss", "unix", "valkey", "valkeys"}:
+    if scheme.lower() in REDIS_SCHEMES:
         return redis_from_url(cache), ""
-    texts = from_url(cache, table)
-    if in_memory(cache):
-        raise ConfigurationError(f"{cache!r}: a SQLite database in memory is not shared")
-    return texts, ""
+    return from_url(cache, table), ""
 
 
 _KINDS: Mapping[str, Kind] = {
@@ -231,10 +229,21 @@ _KINDS: Mapping[str, Kind] = {
 
 
 def _kind_of(cache: Any) -> Kind | None:
+    if _is_private_database(cache):
+        return _PROCESS
     for name in _ordered_names(cache):
         if name in _KINDS:
             return _KINDS[name]
     return None
+
+
+def _is_private_database(cache: Any) -> bool:
+    """Whether *cache* is a SQLite database in memory: of one connection, so of one process."""
+    from breaker_core.stores.sqlalchemy import in_memory
+
+    if isinstance(cache, str):
+        return cache.lower().startswith("sqlite") and in_memory(cache)
+    return "sqlalchemy.engine.base.Engine" in _ordered_names(cache) and in_memory(cache.url)
 
 
 def _ordered_names(value: Any) -> list[str]:

@@ -92,11 +92,16 @@ def from_url(url: Any, table: str) -> SqlTexts:
 
 
 def in_memory(url: Any) -> bool:
-    """Whether *url* names an SQLite database in memory, which no other process can see."""
-    from sqlalchemy.engine import make_url
-
+    """Whether *url*, of a SQLite database, names one in memory."""
+    try:
+        from sqlalchemy.engine import make_url
+    except ImportError:
+        return False  # from_url says what is missing
     parsed = make_url(url)
-    return parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:")
+    if parsed.get_backend_name() != "sqlite":
+        return False
+    named = parsed.database or ":memory:"
+    return ":memory:" in named or parsed.query.get("mode") == "memory"
 
 
 def _engine(url: Any) -> Any:
@@ -118,4 +123,7 @@ def _engine(url: Any) -> Any:
             )
         return create_engine(parsed, poolclass=NullPool)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        raise ConfigurationError(f"the database URL cannot be used: {error}") from None
+        raise ConfigurationError(
+            f"the database URL cannot be used: {error}. Examples: 'redis://localhost:6379/0', "
+            "'sqlite:////path/breakers.db', 'postgresql+psycopg://user@host/name'"
+        ) from None

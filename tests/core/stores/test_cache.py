@@ -30,6 +30,11 @@ WHAT_WORKS = (
     "with Redis, a client, or a URL such as 'redis://localhost:6379/0'), Django's DatabaseCache, "
     "and a database URL or engine of SQLAlchemy"
 )
+NO_SHARING = "it lives in the memory of one process, or keeps nothing, so nothing can be shared"
+EXAMPLES = (
+    "Examples: 'redis://localhost:6379/0', 'sqlite:////path/breakers.db', "
+    "'postgresql+psycopg://user@host/name'"
+)
 URL = "redis://user:secret@127.0.0.1:6390/2"
 
 
@@ -127,7 +132,7 @@ def test_a_prefix_must_be_a_text() -> None:
         (
             LocMemCache("", {}),
             "LocMemCache",
-            "it lives in the memory of one process, or keeps nothing, so nothing can be shared",
+            NO_SHARING,
         ),
         (
             object(),
@@ -144,7 +149,7 @@ def test_a_prefix_must_be_a_text() -> None:
         (
             sqlalchemy.create_engine("sqlite://"),
             "Engine",
-            "a SQLite database in memory is not shared",
+            NO_SHARING,
         ),
     ],
 )
@@ -158,8 +163,8 @@ def test_what_cannot_share_is_refused_with_what_works(cache: Any, name: str, why
     ("url", "message"),
     [
         ("default", f"'default' is not a URL. {WHAT_WORKS}. In Django, name an alias of CACHES"),
-        ("sqlite://", "'sqlite://': a SQLite database in memory is not shared"),
-        ("sqlite:///:memory:", "'sqlite:///:memory:': a SQLite database in memory is not shared"),
+        ("sqlite://", f"'sqlite://' cannot share breakers: {NO_SHARING}. {WHAT_WORKS}."),
+        ("user:secret@host/db", f"the text given is not a URL. {WHAT_WORKS}"),
         (
             "sqlite+aiosqlite:////tmp/x.db",
             "'sqlite+aiosqlite' is an asynchronous driver; breakers run their statements in a "
@@ -167,11 +172,12 @@ def test_what_cannot_share_is_refused_with_what_works(cache: Any, name: str, why
         ),
         (
             "nosuch://x",
-            "the database URL cannot be used: Can't load plugin: sqlalchemy.dialects:nosuch",
+            "the database URL cannot be used: Can't load plugin: sqlalchemy.dialects:nosuch. "
+            + EXAMPLES,
         ),
         (
             "mysql+mysqldb://x/y",
-            "the database URL cannot be used: No module named 'MySQLdb'",
+            "the database URL cannot be used: No module named 'MySQLdb'. " + EXAMPLES,
         ),
     ],
 )
@@ -189,7 +195,11 @@ def test_no_message_shows_a_password() -> None:
 
 @pytest.mark.parametrize(
     "cache",
-    [None, LocMemCache("", {}), DummyCache("", {}), cachelib.SimpleCache(), cachelib.NullCache()],
+    [
+        *(None, LocMemCache("", {}), DummyCache("", {}), cachelib.SimpleCache()),
+        *(cachelib.NullCache(), "sqlite://", "sqlite:///:memory:", "sqlite:///x?mode=memory"),
+        sqlalchemy.create_engine("sqlite://"),
+    ],
 )
 def test_where_nothing_can_be_shared_the_state_stays_in_memory(cache: Any) -> None:
     assert isinstance(store_for(cache), MemoryStore)
