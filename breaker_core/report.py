@@ -75,8 +75,7 @@ def _by_machine(snapshot: Snapshot) -> Standing:
             severity=4,
             key="half-open",
             word="Half-open",
-            sentence=f"trying {snapshot.config.half_open_max_calls} at a time{where} · "
-            f"{next_step(snapshot)}",
+            sentence=f"trying {_most_trials(snapshot)} at a time{where} · {next_step(snapshot)}",
         )
     return Standing(severity=0, key="closed", word="Closed", sentence="calls pass")
 
@@ -97,13 +96,19 @@ def next_step(snapshot: Snapshot) -> str:
     """Return what comes next for a breaker that is not closed."""
     if snapshot.override is not None:
         return "nothing before the override ends"
-    wait = snapshot.retry_after or 0.0
     if snapshot.state is State.HALF_OPEN and snapshot.trials:
-        most = snapshot.config.half_open_max_calls
-        return f"trial running ({snapshot.trials} of {most})"
-    if wait > 0:
+        return f"trial running ({snapshot.trials} of {_most_trials(snapshot)})"
+    wait = snapshot.retry_after
+    if wait is None and snapshot.next_trial_at is not None:  # shadow mode: no call has to wait
+        wait = snapshot.next_trial_at - snapshot.as_of
+    if wait:
         return f"next trial in {duration(wait)}"
     return "trial due, waiting for a call"
+
+
+def _most_trials(snapshot: Snapshot) -> int:
+    """Return how many trials may run; a process that stopped itself makes one at a time."""
+    return 1 if snapshot.scope == "process" else snapshot.config.half_open_max_calls
 
 
 def why(snapshot: Snapshot) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from breaker_core.decide import Admit, Decision, decide, reason_of
 from breaker_core.fleet import stricter
-from breaker_core.record import Override, State, Transition
+from breaker_core.record import Override, Record, State, Transition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,8 +72,9 @@ def snapshot_of(name: str, look: Look, config: BreakerConfig) -> Snapshot:
     record, now = (own, look.own_now) if of_process and own is not None else (fleet, look.now)
     override = fleet.in_force(look.now)
     _, decision = decide(fleet, Admit(permit="look"), look.now, config)
+    terms = replace(config, half_open_max_calls=1) if of_process else config
     if of_process and decision.admitted and decision.counted:
-        _, decision = decide(record, Admit(permit="look"), now, config)
+        _, decision = decide(record, Admit(permit="look"), now, terms)
     totals = dict(look.tally)
     return Snapshot(
         name=name,
@@ -84,7 +85,7 @@ def snapshot_of(name: str, look: Look, config: BreakerConfig) -> Snapshot:
         consecutive_failures=max(fleet.streak, own.streak if own is not None else 0),
         rates={},
         opened_at=record.opened_at,
-        next_trial_at=_next_trial_at(decision, state, override, now),
+        next_trial_at=None if override is not None else _next_trial_at(record, now, terms),
         retry_after=_retry_after(decision, state),
         reason=reason_of(fleet, look.now) or reason_of(record, now),
         last_error=record.last_error or fleet.last_error,
@@ -106,9 +107,9 @@ def _retry_after(decision: Decision, state: State) -> float | None:
     return None if state is State.CLOSED or not decision.counted else 0.0
 
 
-def _next_trial_at(
-    decision: Decision, state: State, override: Override | None, now: float
-) -> float | None:
-    if state is State.CLOSED or override is not None:
+def _next_trial_at(record: Record, now: float, config: BreakerConfig) -> float | None:
+    """Return when *record* has a trial to give; shadow mode, which rejects nothing, or not."""
+    if record.state is State.CLOSED:
         return None
+    _, decision = decide(record, Admit(permit="look"), now, replace(config, shadow=False))
     return now + (decision.retry_after or 0.0)
