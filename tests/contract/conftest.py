@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,13 +19,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TABLE = "breaker_cache"
+_numbers = itertools.count()
 
 
 class ToItsDatabase:
     """Sends the cache table to the database of the running test."""
 
+    def __init__(self, alias: str) -> None:
+        self.alias = alias
+
     def db_for_write(self, model: Any, **hints: Any) -> str | None:
-        return "breaker_test" if model._meta.app_label == "django_cache" else None
+        return self.alias if model._meta.app_label == "django_cache" else None
 
     db_for_read = db_for_write
 
@@ -97,13 +102,15 @@ def _django_postgres(request: pytest.FixtureRequest, tmp_path: Path) -> SharedSt
 def _django_table(request: pytest.FixtureRequest, database: dict[str, Any]) -> SharedStore:
     request.getfixturevalue("django_db_blocker").unblock()
     request.addfinalizer(request.getfixturevalue("django_db_blocker").restore)
-    settings = connections.configure_settings({"default": {}, "breaker_test": database})
-    connections.settings["breaker_test"] = settings["breaker_test"]
-    routed = override_settings(DATABASE_ROUTERS=[ToItsDatabase()])
+    alias = f"breaker_{next(_numbers)}"
+    connections.settings[alias] = connections.configure_settings({"default": {}, alias: database})[
+        alias
+    ]
+    routed = override_settings(DATABASE_ROUTERS=[ToItsDatabase(alias)])
     routed.enable()
     request.addfinalizer(routed.disable)
-    request.addfinalizer(connections["breaker_test"].close)
-    call_command("createcachetable", TABLE, database="breaker_test")
+    call_command("createcachetable", TABLE, database=alias, verbosity=0)
+    connections[alias].close()
     return CacheStore(DatabaseCache(TABLE, {"KEY_PREFIX": _prefix(request)}))
 
 

@@ -8,8 +8,9 @@ import cachelib
 import pytest
 import redis
 import sqlalchemy
-from flask import Flask, current_app
+from flask import Flask
 from flask_caching import Cache
+from flask_sqlalchemy import SQLAlchemy
 
 from breaker_core import ConfigurationError, State
 from breaker_core.stores import MemoryStore
@@ -170,19 +171,6 @@ def test_flask_caching_that_was_never_set_up_is_named() -> None:
         "BREAKER_CACHE: the Flask-Caching object was not set up for this application: "
         "call its init_app(app)"
     )
-
-
-class SQLAlchemy:
-    """Stands in for Flask-SQLAlchemy's class, which gives an engine in an application's context."""
-
-    __module__ = "flask_sqlalchemy.extension"
-
-    def init_app(self, app: Flask) -> None:
-        app.extensions["sqlalchemy"] = self
-
-    @property
-    def engine(self) -> sqlalchemy.Engine:
-        return sqlalchemy.create_engine(current_app.config["SQLALCHEMY_DATABASE_URI"])
 
 
 @pytest.fixture
