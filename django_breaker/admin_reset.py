@@ -107,9 +107,8 @@ def answer(admin: BreakerAdmin, request: HttpRequest, names: Iterable[str]) -> H
 def _items(request: HttpRequest, breakers: BreakerRegistry, names: Iterable[str]) -> list[Item]:
     drawn = _drawn(request) if CONFIRM in request.POST else {}
     return [
-        _item(look_at(breakers, name), drawn.get(name), confirmed=CONFIRM in request.POST)
-        for name in names
-        if name in breakers
+        _item(each, drawn.get(each.name), confirmed=CONFIRM in request.POST)
+        for each in look_at(breakers, names)
     ]
 
 
@@ -158,7 +157,7 @@ def _reason(request: HttpRequest) -> str:
 def _reset(
     admin: BreakerAdmin, request: HttpRequest, breakers: BreakerRegistry, breaker: Breaker
 ) -> None:
-    before = breaker.row
+    before = breaker.row.held.word
     reason = _reason(request)
     try:
         breakers[breaker.name].reset(by=request.user.get_username(), reason=reason)
@@ -166,8 +165,8 @@ def _reset(
         text = _("%(name)s was not reset, nothing was changed: %(error)s")
         messages.error(request, text % {"name": breaker.name, "error": error})
         return
-    after = look_at(breakers, breaker.name)
-    change = f"{before.held.word} → {after.row.held.word}"
+    after = report.standing(breakers[breaker.name].snapshot()).word
+    change = f"{before} → {after}"
     ended = _ended(breaker)
     admin.log_change(request, breaker, _log_text(change, ended, reason))
     messages.success(
@@ -175,8 +174,8 @@ def _reset(
         format_html(
             "<strong>{}</strong>: {} → {}{}",
             breaker.name,
-            _(before.held.word),
-            _(after.row.held.word),
+            _(before),
+            _(after),
             f" ({ended})" if ended else "",
         ),
     )

@@ -79,10 +79,11 @@ def _look() -> Picture:
     return Picture(rows, shared=breakers.shared, enabled=breakers.enabled)
 
 
-def look_at(breakers: BreakerRegistry, name: str) -> Breaker:
-    """Return breaker *name* as it stands at this moment."""
-    snapshot = breakers[name].snapshot()
-    return _instance(snapshot, breakers.processes())
+def look_at(breakers: BreakerRegistry, names: Iterable[str]) -> list[Breaker]:
+    """Return the configured ones of *names* as they stand at this moment."""
+    snapshots = [breakers[name].snapshot() for name in names if name in breakers]
+    processes = breakers.processes()
+    return [_instance(each, processes) for each in snapshots]
 
 
 def _instance(snapshot: Snapshot, processes: Sequence[Any] | None) -> Breaker:

@@ -10,8 +10,11 @@ from django.core.management import call_command
 from django.utils.html import escape
 
 from breaker_core import State
+from breaker_core.isolation import current
 from django_breaker import breakers
 from django_breaker.admin_rows import Rows, picture
+from django_breaker.conf import load
+from django_breaker.registry import OWNER, build
 from tests.django_app.helpers import fail, trip
 from tests.django_app.people import LIST, client_of, page_of
 
@@ -333,6 +336,14 @@ def test_drawing_the_pages_takes_no_permit_and_changes_nothing() -> None:
     assert after.totals == before.totals
 
 
+def test_drawing_the_pages_writes_nothing_to_the_store(shared_store: DictStore) -> None:
+    shown(LIST)
+    client = client_of("reset_breaker")
+    client.get(page_of("payments"))
+    client.post(LIST, {"_reset": "payments"})
+    assert [key for key in shared_store.texts if not key.startswith("q:")] == []  # the probe
+
+
 # -- whatever is wrong -----------------------------------------------------------------------
 
 
@@ -376,6 +387,35 @@ def test_a_store_that_goes_away_later_leaves_the_last_state(shared_store: DictSt
     response = client.get(page_of("payments"))
     assert response.status_code == 200
     assert "breaker-state--open" in response.content.decode()
+
+
+@pytest.mark.parametrize("garbage", ["", "{", "[]", '{"schema":1}', "\x00", "9" * 9999])
+def test_garbage_in_the_store_is_no_server_error(garbage: str, shared_store: DictStore) -> None:
+    trip("payments")
+    for key in shared_store.texts:
+        shared_store.texts[key] = garbage
+    isolation = current()
+    assert isolation is not None
+    isolation.forget(OWNER)
+    isolation.registry(OWNER, lambda: build(load(), shared_store))
+    assert len(listed(shown(LIST))) == 3
+
+
+@pytest.mark.parametrize("field", ["at", "opened_at", "last_error_at"])
+@pytest.mark.parametrize("time", ["1e18", "-1e18", "1e308", "0"])
+def test_times_that_make_no_sense_are_no_server_error(
+    field: str, time: str, shared_store: DictStore
+) -> None:
+    trip("payments")
+    for key, text in shared_store.texts.items():
+        shared_store.texts[key] = re.sub(rf'"{field}": ?[\d.]+', f'"{field}":{time}', text)
+    isolation = current()
+    assert isolation is not None
+    isolation.forget(OWNER)
+    isolation.registry(OWNER, lambda: build(load(), shared_store))
+    client = client_of(superuser=True)
+    assert client.get(LIST).status_code == 200
+    assert client.get(page_of("payments")).status_code == 200
 
 
 def test_switched_off_breakers_say_so(settings: SettingsWrapper) -> None:

@@ -394,3 +394,14 @@ def test_odd_names_can_be_reset(settings: SettingsWrapper) -> None:
     assert breakers[name].state is State.CLOSED
     assert client.get(response["Location"]).status_code == 200
     assert said(response)[0].startswith("<strong>&lt;b&gt;a/b&lt;/b&gt;:ä_ö</strong>: Open → ")
+
+
+def test_a_second_admin_site_keeps_to_itself() -> None:
+    trip("payments")
+    client = client_of(superuser=True)
+    page = client.post("/other-admin/django_breaker/breaker/", {"_reset": "payments"})
+    assert "/other-admin/" in page.content.decode()
+    assert 'href="/admin/' not in page.content.decode()
+    response = client.post("/other-admin/django_breaker/breaker/", fields_of(page))
+    assert response["Location"] == "/other-admin/django_breaker/breaker/"
+    assert breakers["payments"].state is State.CLOSED

@@ -5,10 +5,16 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import path
 
+from django_breaker.admin import BreakerAdmin
+from django_breaker.models import Breaker
 from tests.django_app import views
+
+other_site = admin.AdminSite(name="other")
+other_site.register(Breaker, BreakerAdmin)
 
 urlpatterns = [
     path("admin/", admin.site.urls),
+    path("other-admin/", other_site.urls),
     path("protected/", views.protected),
     path("protected-async/", views.protected_async),
     path("protected-with-fallback/", views.protected_with_fallback),
