@@ -15,6 +15,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import ref
 
 from breaker_core import threads
 from breaker_core.decide import Ended, Failed, Ignored, Succeeded
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("breaker")
 
-_trials: ContextVar[tuple[tuple[Machine, Pass], ...]] = ContextVar("breaker_trials", default=())
-"""The trials that the running code is part of; what it starts inherits them."""
+_trials: ContextVar[tuple[ref[Call], ...]] = ContextVar("breaker_trials", default=())
+"""The trials that the running code is part of; what it starts inherits them.
+
+They are not held: a block that was entered and dropped must not let calls pass for ever.
+"""
 
 
 class Source(Protocol):
@@ -178,7 +182,7 @@ class Use:
 class Call:
     """One call under way that did not pass by the gate. None of its methods raises."""
 
-    __slots__ = ("_held", "_use")
+    __slots__ = ("__weakref__", "_held", "_use")
 
     def __init__(self, use: Use, held: Pass | None) -> None:
         self._use = use
@@ -188,12 +192,17 @@ class Call:
         if not held.counted:
             use.machine.tally.waved += 1
         elif held.is_trial:
-            running = tuple(each for each in _trials.get() if not each[1].ended)
-            _trials.set((*running, (use.machine, held)))
+            running = tuple(each for each in _trials.get() if _under_way(each) is not None)
+            _trials.set((*running, ref(self)))
 
     @property
     def use(self) -> Use:
         return self._use
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end of the call was taken down."""
+        return self._held is None or self._held.ended
 
     def fail(self, error: BaseException) -> Outcome:
         """The call raised *error*."""
@@ -243,7 +252,13 @@ class Call:
 
 def inside_trial(machine: Machine) -> bool:
     """Whether the running code is part of a trial of *machine* that is still under way."""
-    return any(each is machine and not held.ended for each, held in _trials.get())
+    calls = map(_under_way, _trials.get())
+    return any(call is not None and call.use.machine is machine for call in calls)
+
+
+def _under_way(trial: ref[Call]) -> Call | None:
+    call = trial()
+    return None if call is None or call.ended else call
 
 
 def is_async(fn: Callable[..., Any]) -> bool:

@@ -402,3 +402,19 @@ def test_an_error_that_cannot_be_judged_is_ignored_and_the_caller_gets_it(
     totals = breaker.snapshot().totals
     assert totals["failures"] == 0
     assert caplog.records
+
+
+def test_a_trial_that_was_entered_and_dropped_lets_no_later_call_of_its_thread_pass(
+    breaker: CircuitBreaker, clock: FakeClock
+) -> None:
+    """Rules 1 and 6: nothing runs any more, so nothing is inside it; its permit is lost."""
+    for _ in range(2):
+        with pytest.raises(Down):
+            breaker.call(function, 1)
+    clock.advance(10)
+    breaker.guard().__enter__()
+    with pytest.raises(CircuitOpenError):
+        breaker.call(int)
+    clock.advance(60)
+    assert breaker.call(int) == 0
+    assert breaker.state is State.CLOSED
