@@ -6,14 +6,16 @@ keeps its state in memory and is thrown away at the end. Nothing here knows a fr
 
 from __future__ import annotations
 
+import functools
+import inspect
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import ContextDecorator
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from breaker_core.lazy import forget_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable
 
     from breaker_core.registry import BreakerRegistry
 
@@ -25,6 +27,9 @@ __all__ = [
     "shared_breakers",
     "suspended",
 ]
+
+
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 class Isolation:
@@ -60,29 +65,40 @@ def suspended() -> bool:
     return bool(_stack) and _stack[-1] is None
 
 
-@contextmanager
-def isolated_breakers() -> Iterator[None]:
+class _Block(ContextDecorator):
+    """A block in which breakers are found elsewhere; a decorator of plain and async functions."""
+
+    def __init__(self, make: Callable[[], Isolation | None]) -> None:
+        self._make = make
+
+    def __enter__(self) -> None:
+        _stack.append(self._make())
+        forget_all()
+
+    def __exit__(self, *_: object) -> None:
+        _stack.pop()
+        forget_all()
+
+    def __call__(self, fn: F) -> F:
+        if not inspect.iscoroutinefunction(fn):
+            return super().__call__(fn)
+
+        @functools.wraps(fn)
+        async def isolated(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return await fn(*args, **kwargs)
+
+        return cast("F", isolated)
+
+
+def isolated_breakers() -> _Block:
     """Keep the state of all breakers in memory, made anew, inside this block.
 
     Also a decorator of functions. It holds for the whole process, all threads included.
     """
-    with _entered(Isolation()):
-        yield
+    return _Block(Isolation)
 
 
-@contextmanager
-def shared_breakers() -> Iterator[None]:
+def shared_breakers() -> _Block:
     """Use the configured store inside this block, although a test runs."""
-    with _entered(None):
-        yield
-
-
-@contextmanager
-def _entered(isolation: Isolation | None) -> Iterator[None]:
-    _stack.append(isolation)
-    forget_all()
-    try:
-        yield
-    finally:
-        _stack.pop()
-        forget_all()
+    return _Block(lambda: None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import subprocess
 import sys
 import threading
@@ -170,3 +172,22 @@ def test_without_the_plugin_there_is_no_isolation() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["None", "False"]
+
+
+def test_an_isolation_decorates_async_functions() -> None:
+    """It lasts until they have ended, not until their coroutine is made."""
+    seen = []
+
+    @isolated_breakers()
+    async def work(number: int) -> int:
+        seen.append(current())
+        await asyncio.sleep(0)
+        seen.append(current())
+        return number
+
+    before = current()
+    assert inspect.iscoroutinefunction(work)
+    assert asyncio.run(work(7)) == 7
+    assert seen[0] is seen[1]
+    assert seen[0] is not before
+    assert current() is before
