@@ -119,9 +119,10 @@ def _listen(port: int) -> socket.socket:
     try:
         return socket.create_server(("127.0.0.1", port), backlog=128)
     except (OSError, OverflowError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
         raise DemoError(
-            f"port {port} cannot be used ({getattr(error, 'strerror', None) or error}). End what "
-            "uses it, or choose other ports: make demo PORT_BASE=9000"
+            f"port {port} cannot be used ({reason}). End what uses it, or choose other ports: "
+            "make demo PORT_BASE=9000"
         ) from error
 
 
