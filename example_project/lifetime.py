@@ -6,14 +6,18 @@ import sys
 from typing import NoReturn
 
 PR_SET_PDEATHSIG = 1
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
-def on_sigterm_exit() -> None:
-    """Make SIGTERM end this process as Ctrl-C does, with all ``finally`` blocks run."""
-    signal.signal(signal.SIGTERM, _exit)
+def exit_when_told() -> None:
+    """Make SIGTERM and Ctrl-C end this process once, with all ``finally`` blocks run."""
+    for number in ENDING:
+        signal.signal(number, _exit)
 
 
 def _exit(number: int, frame: object) -> NoReturn:
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)  # an impatient second one would leave orphans
     raise SystemExit(0)
 
 

@@ -22,7 +22,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from example_project import environment
-from example_project.lifetime import on_sigterm_exit
+from example_project.lifetime import exit_when_told
 
 ROOT = environment.HERE.parent
 READY_WITHIN = 60.0
@@ -48,15 +48,14 @@ class DemoError(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo until Ctrl-C or SIGTERM; return the exit code."""
     options = _options(arguments)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's "&" ignores it
-    on_sigterm_exit()
+    exit_when_told()
     try:
         with ExitStack() as stack:
             _run(options, stack)
     except DemoError as error:
         print(f"The demo has stopped: {error}", file=sys.stderr)
         return 1
-    except (KeyboardInterrupt, SystemExit):
+    except SystemExit:
         pass
     if not options.json_ready:
         print("\nThe demo has stopped.")
@@ -185,8 +184,6 @@ def _servers(sockets: dict[str, socket.socket], variables: dict[str, str]) -> It
             listening.close()
         yield children
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # an impatient second Ctrl-C leaves orphans
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _stop(children)
 
 

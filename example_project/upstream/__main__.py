@@ -3,7 +3,7 @@
 import argparse
 import socket
 
-from example_project.lifetime import end_with_starter, on_sigterm_exit
+from example_project.lifetime import end_with_starter, exit_when_told
 from example_project.upstream.server import PriceServer
 
 
@@ -15,7 +15,7 @@ def main() -> None:
     where.add_argument("--port", type=int, default=8000)
     options = parser.parse_args()
     end_with_starter()
-    on_sigterm_exit()
+    exit_when_told()
     if options.fd is None:
         listening = socket.create_server(("127.0.0.1", options.port))
     else:

@@ -73,8 +73,6 @@ class PriceServer(ThreadingHTTPServer):
         """Serve until an exception ends it; requests that hang are let go then."""
         try:
             self.serve_forever(poll_interval=0.2)
-        except KeyboardInterrupt:
-            pass
         finally:
             self.ending.set()
 
