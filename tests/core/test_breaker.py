@@ -468,6 +468,22 @@ def test_blocks_of_one_breaker_may_be_nested(breaker: CircuitBreaker) -> None:
     assert breaker.snapshot().consecutive_failures == 0
 
 
+def test_a_block_inside_the_block_of_a_trial_does_not_end_the_trial(due: CircuitBreaker) -> None:
+    """Rule 1: the inner one's failure counts for nothing, the outer one's success closes."""
+    with due, pytest.raises(Down), due:
+        raise Down
+    assert due.state is State.CLOSED
+
+
+def test_a_guard_that_is_kept_after_its_end_lets_nothing_pass(due: CircuitBreaker) -> None:
+    """Rule 1: the trial has ended, so what follows is ordinary."""
+    guard = due.guard()
+    with pytest.raises(Down), guard:
+        raise Down
+    with pytest.raises(CircuitOpenError):
+        due.call(int)
+
+
 def test_one_object_serves_many_threads(due: CircuitBreaker) -> None:
     """One of them is the trial and keeps its permit until its own end."""
     inside, leave = threading.Event(), threading.Event()

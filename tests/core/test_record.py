@@ -378,3 +378,10 @@ def test_a_trial_is_lost_from_its_deadline_on() -> None:
 def test_states_show_as_their_words(state: State) -> None:
     """In templates, f-strings and JSON alike."""
     assert f"{state}" == str(state) == state.value == json.loads(json.dumps(state))
+
+
+def test_the_first_epoch_names_its_chain() -> None:
+    """Rule 2: so that nothing from before a flush matches it by accident."""
+    one, other = start("x", 5.0), start("x", 5.0)
+    assert (one.epoch, one.epoch_at) == (f"{one.chain}.0", 5.0)
+    assert one.epoch != other.epoch

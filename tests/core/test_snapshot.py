@@ -225,3 +225,25 @@ def test_a_process_that_runs_its_own_trial_rejects_whatever_the_fleet_may() -> N
     assert (snapshot.state, snapshot.scope) == (State.HALF_OPEN, "process")
     assert (snapshot.rejecting, snapshot.retry_after) == (True, pytest.approx(59))
     assert snapshot.next_trial_at == pytest.approx(NOW + 70)
+
+
+def test_a_success_makes_a_breaker_used(clock: FakeClock) -> None:
+    """Although it changes no record."""
+    breaker = make(clock)
+    breaker.call(int)
+    assert breaker.snapshot().used
+
+
+def test_the_longer_streak_is_shown() -> None:
+    """The process's own may be ahead of the fleet's, and behind."""
+    streak, none = replace(start("x", NOW), streak=1), start("x", NOW)
+    for fleet, own in ((streak, none), (none, streak)):
+        assert snapshot_of("x", look(fleet, own), CONFIG).consecutive_failures == 1
+
+
+def test_a_process_without_an_error_of_its_own_shows_the_fleets() -> None:
+    """With its time."""
+    fleet = replace(start("x", NOW), last_error="OSError", last_error_at=NOW - 5)
+    own = replace(opened(), last_error="", last_error_at=None)
+    snapshot = snapshot_of("x", look(fleet, own), CONFIG)
+    assert (snapshot.last_error, snapshot.last_error_at) == ("OSError", NOW - 5)
