@@ -1,0 +1,41 @@
+"""Found by reading ``fleet``: what should hold over a shared store and does not yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from breaker_core import BreakerConfig, CircuitBreaker
+from breaker_core.fleet import FleetMachine
+from breaker_core.stores import CacheStore
+from breaker_core.testing import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[CacheStore]:
+    made = CacheStore(f"sqlite:///{tmp_path}/fleet.db")
+    yield made
+    made.close()
+
+
+@pytest.mark.xfail(strict=True, reason="_open_plain asks for no override at all, over or not")
+@pytest.mark.parametrize("act", ["force_open", "force_closed"])
+def test_calls_share_one_pass_again_after_an_override_has_ended(
+    store: CacheStore, act: str
+) -> None:
+    """Rule 7: the override must not make calls slow for ever."""
+    clock = FakeClock()
+    breaker = CircuitBreaker("x", BreakerConfig(), store=store, clock=clock)
+    getattr(breaker, act)(for_=5)
+    machine = breaker._machine
+    assert isinstance(machine, FleetMachine)
+    assert machine._plain is None
+    clock.advance(6)
+    for _ in range(2):
+        breaker.call(int)
+    assert machine._plain is not None
