@@ -7,10 +7,13 @@ versions of the admin just work. Looking takes no permit and changes nothing.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.http import HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, gettext_noop
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     Base = admin.ModelAdmin[Breaker]
 else:
     Base = admin.ModelAdmin
+
+Page = TypeVar("Page")
 
 STATES = {
     "open": gettext_noop("Open"),
@@ -127,14 +132,14 @@ class BreakerAdmin(Base):
         if request.method == "POST" and admin_reset.RESET in request.POST:
             return admin_reset.answer(self, request, request.POST.getlist(admin_reset.RESET))
         seen = picture(request)
-        self._say_what_is_wrong(request, seen)
         context = {
             "title": _("Circuit breakers"),
             "subtitle": environment() or None,
             "breaker_notice": list(_notice(seen)),
             "breaker_hints": list(_hints(seen)),
         }
-        return super().changelist_view(request, {**context, **(extra_context or {})})
+        response = super().changelist_view(request, {**context, **(extra_context or {})})
+        return _with_warnings(request, response)
 
     def change_view(
         self,
@@ -145,24 +150,20 @@ class BreakerAdmin(Base):
     ) -> HttpResponse:
         if request.method == "POST" and admin_reset.RESET in request.POST:
             return admin_reset.answer(self, request, [unquote(object_id)])
-        self._say_what_is_wrong(request, picture(request))
+        if picture(request).problem:  # the list says what is wrong; there is nothing to show here
+            address = reverse(
+                "admin:django_breaker_breaker_changelist", current_app=self.admin_site.name
+            )
+            return HttpResponseRedirect(address)
         context = {
             "title": unquote(object_id),
             "subtitle": environment() or None,
             "can_reset": self.has_reset_permission(request),
         }
-        return super().change_view(
+        response = super().change_view(
             request, object_id, form_url, {**context, **(extra_context or {})}
         )
-
-    def _say_what_is_wrong(self, request: HttpRequest, seen: Picture) -> None:
-        if request.method != "GET":
-            return
-        if seen.problem:
-            messages.error(request, _("The settings are wrong: %s") % seen.problem)
-        if seen.store_away:
-            text = _("The breaker store is unreachable: this is what this process last saw.")
-            messages.warning(request, text)
+        return _with_warnings(request, response)
 
     @admin.action(
         permissions=["reset"], description=gettext_lazy("Reset selected circuit breakers …")
@@ -230,6 +231,17 @@ class BreakerAdmin(Base):
     def configuration(self, obj: Breaker) -> str:
         """The configuration in sentences."""
         return cells.configuration_detail(obj.row.snapshot.config)
+
+
+def _with_warnings(request: HttpRequest, response: Page) -> Page:
+    """Return *response*; when it is a page yet to be drawn, it will say what is wrong."""
+    seen = picture(request)
+    if isinstance(response, TemplateResponse) and seen.problem:
+        messages.error(request, _("The settings are wrong: %s") % seen.problem)
+    if isinstance(response, TemplateResponse) and seen.store_away:
+        text = _("The breaker store is unreachable: this is what this process last saw.")
+        messages.warning(request, text)
+    return response
 
 
 def _searched(row: Any) -> str:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.management import call_command
 from django.utils.html import escape
 
-from breaker_core import State
+from breaker_core import BreakerRegistry, CircuitOpenError, State
 from breaker_core.isolation import current
+from breaker_core.testing import FakeClock
 from django_breaker import breakers
 from django_breaker.admin_rows import Rows, picture
 from django_breaker.conf import load
@@ -125,6 +127,58 @@ def test_the_page_says_as_of_when_and_whose_word_it_is() -> None:
     text = text_of(shown(LIST))
     assert re.search(r"As of [\d:]+ UTC\.", text)
     assert "The state is not shared (BREAKER_CACHE)" in text
+
+
+def test_an_open_breaker_does_not_say_its_streak_twice() -> None:
+    trip("payments")
+    assert "3 of 3 failures in a row" not in text_of(shown(LIST))
+
+
+@pytest.fixture
+def elsewhere(shared_store: DictStore) -> Elsewhere:
+    """Another process that shares the breakers of this test."""
+    return Elsewhere(shared_store)
+
+
+class Elsewhere:
+    """A registry beside ours, as another process would have it."""
+
+    def __init__(self, store: DictStore) -> None:
+        self.clock = FakeClock(time.time())
+        self.breakers = BreakerRegistry(load().breakers, store=store, clock=self.clock)
+
+    def stop_alone(self, name: str) -> None:
+        """Fail often enough to stop by itself, while successes here keep the fleet closed."""
+        limit = self.breakers[name].config.failure_threshold
+        assert limit is not None
+        for _ in range(limit):
+            with pytest.raises(ZeroDivisionError):
+                self.breakers[name].call(lambda: 1 / 0)
+            breakers[name].call(lambda: 1)
+        self.clock.advance(6)
+        with pytest.raises(CircuitOpenError):
+            self.breakers[name].call(lambda: 1)
+
+
+def test_a_breaker_that_one_process_alone_rejects_is_not_normal(elsewhere: Elsewhere) -> None:
+    elsewhere.stop_alone("payments")
+    html = shown(LIST)
+    assert listed(html)[0] == "payments"
+    assert "● Closed rejecting in 1 of 2 processes" in text_of(html)
+    assert '<a href="?state=not-normal">1 closed</a>' in html
+    assert "calls rejected, by itself" in text_of(
+        client_of("reset_breaker").get(page_of("payments")).content.decode()
+    )
+
+
+def test_the_filter_for_not_normal_finds_what_one_process_rejects(elsewhere: Elsewhere) -> None:
+    elsewhere.stop_alone("payments")
+    assert listed(shown(LIST, state="not-normal")) == ["payments"]
+
+
+def test_a_breaker_that_another_process_uses_is_used(elsewhere: Elsewhere) -> None:
+    elsewhere.breakers["search"].call(lambda: 1)
+    assert text_of(shown(LIST)).count("not used yet") == 2
 
 
 @pytest.mark.usefixtures("shared_store")
@@ -373,6 +427,15 @@ def test_wrong_settings_lead_from_the_detail_page_to_the_message(settings: Setti
 
 
 @pytest.mark.usefixtures("store_away")
+@pytest.mark.parametrize("button", [{}, {"index": "0"}])
+def test_the_warning_comes_once_whether_a_post_redirects_or_not(button: dict[str, str]) -> None:
+    client = client_of(superuser=True)
+    sent = {"action": "reset_selected", **button}
+    html = client.post(LIST, sent, follow=True).content.decode()
+    assert html.count("The breaker store is unreachable") == 1
+
+
+@pytest.mark.usefixtures("store_away")
 def test_the_list_renders_with_a_warning_while_the_store_is_away() -> None:
     text = text_of(shown(LIST))
     assert "The breaker store is unreachable: this is what this process last saw." in text
@@ -402,13 +465,13 @@ def test_garbage_in_the_store_is_no_server_error(garbage: str, shared_store: Dic
 
 
 @pytest.mark.parametrize("field", ["at", "opened_at", "last_error_at"])
-@pytest.mark.parametrize("time", ["1e18", "-1e18", "1e308", "0"])
+@pytest.mark.parametrize("when", ["1e18", "-1e18", "1e308", "0"])
 def test_times_that_make_no_sense_are_no_server_error(
-    field: str, time: str, shared_store: DictStore
+    field: str, when: str, shared_store: DictStore
 ) -> None:
     trip("payments")
     for key, text in shared_store.texts.items():
-        shared_store.texts[key] = re.sub(rf'"{field}": ?[\d.]+', f'"{field}":{time}', text)
+        shared_store.texts[key] = re.sub(rf'"{field}": ?[\d.]+', f'"{field}":{when}', text)
     isolation = current()
     assert isolation is not None
     isolation.forget(OWNER)

@@ -200,6 +200,7 @@ def test_when_all_are_gone_nothing_is_changed_and_it_says_so() -> None:
 def test_a_long_reason_is_cut() -> None:
     confirm(client_of(superuser=True), "row", reason="x" * 1000)
     assert len(breakers["payments"].snapshot().transitions[-1].reason) <= 300
+    assert LogEntry.objects.get().change_message == "Reset: Closed → Closed. Reason: " + "x" * 300
 
 
 # -- the record has moved on -----------------------------------------------------------------

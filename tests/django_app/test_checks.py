@@ -10,6 +10,7 @@ import pytest
 from django.core import checks as django_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.db import connections
 
 from django_breaker import breaker, checks, protect_view
 from tests.django_app.test_conf import WRONG
@@ -146,23 +147,15 @@ def test_a_cache_that_cannot_be_imported_is_an_error(settings: SettingsWrapper) 
 
 
 @pytest.fixture
-def atomic_database(settings: SettingsWrapper) -> None:
+def _atomic_database(settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch) -> None:
     """A SQLite database for caches, with a transaction around each request."""
-    from django.db import connections
-
-    database = connections["default"].settings_dict
-    database["ATOMIC_REQUESTS"] = True
+    monkeypatch.setitem(connections["default"].settings_dict, "ATOMIC_REQUESTS", True)
     settings.CACHES = {"default": DATABASE}
 
 
-@pytest.mark.usefixtures("atomic_database")
+@pytest.mark.usefixtures("_atomic_database")
 def test_a_table_on_sqlite_beside_atomic_requests_is_an_error() -> None:
-    from django.db import connections
-
-    try:
-        (found,) = ours()
-    finally:
-        connections["default"].settings_dict["ATOMIC_REQUESTS"] = False
+    (found,) = ours()
     assert isinstance(found, django_checks.Error)
     assert found.id == "django_breaker.E005"
     assert found.msg == (
@@ -170,6 +163,14 @@ def test_a_table_on_sqlite_beside_atomic_requests_is_an_error() -> None:
         "ATOMIC_REQUESTS, so each request locks the changes of breakers out"
     )
     assert found.obj == "settings.CACHES"
+
+
+@pytest.mark.usefixtures("_atomic_database")
+def test_a_table_on_a_server_beside_atomic_requests_is_fine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections["default"], "vendor", "postgresql")
+    assert ids() == []
 
 
 @pytest.mark.parametrize(("entries", "found"), [(300, ["W003"]), (1000, ["W003"]), (1001, [])])

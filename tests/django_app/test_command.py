@@ -12,7 +12,8 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from breaker_core import State
-from django_breaker import breakers
+from django_breaker import breaker, breakers
+from django_breaker.management.commands.breakers import Command
 from tests.django_app.helpers import trip
 
 if TYPE_CHECKING:
@@ -120,6 +121,16 @@ def test_wrong_settings_are_an_error_with_their_text(settings: SettingsWrapper) 
 def test_without_breakers_it_says_which_setting_to_write(settings: SettingsWrapper) -> None:
     settings.BREAKERS = {}
     assert run("list") == "No breakers are configured: write BREAKERS in the settings.\n"
+
+
+def test_it_works_although_the_system_checks_find_errors() -> None:
+    @breaker("paymnets")
+    def charge() -> None: ...
+
+    out = StringIO()
+    Command(stdout=out).run_from_argv(["manage.py", "breakers", "list"])
+    assert "payments" in out.getvalue()
+    del charge
 
 
 @pytest.mark.parametrize("words", [[], ["open", "payments"], ["show"], ["reset"]])

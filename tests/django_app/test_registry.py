@@ -80,6 +80,29 @@ def test_shared_breakers_asks_for_the_configured_cache(settings: SettingsWrapper
 
 
 @pytest.mark.shared_breakers
+def test_a_change_of_the_caches_is_a_change_too(settings: SettingsWrapper) -> None:
+    assert isinstance(registry().store, MemoryStore)
+    settings.CACHES = REDIS
+    assert isinstance(registry().store, CacheStore)
+
+
+@pytest.mark.shared_breakers
+def test_a_registry_that_is_dropped_gives_its_connections_back(
+    settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CACHES = REDIS
+    closed: list[object] = []
+
+    def close(store: CacheStore) -> None:
+        closed.append(store)
+
+    monkeypatch.setattr(CacheStore, "close", close)
+    store = registry().store
+    settings.BREAKER_ENVIRONMENT = "another"
+    assert closed == [store]
+
+
+@pytest.mark.shared_breakers
 def test_the_key_prefix_replaces_that_of_the_cache(settings: SettingsWrapper) -> None:
     settings.CACHES = REDIS
     with override_settings(BREAKER_KEY_PREFIX="ours"):

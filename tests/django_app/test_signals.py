@@ -55,6 +55,19 @@ def test_trouble_with_the_store_sends_store_changed() -> None:
     assert (sent["store"], sent["reachable"], sent["error"]) == ("table", False, "away")
 
 
+def test_a_receiver_that_raises_keeps_no_other_from_hearing() -> None:
+    def receiver(**kwargs: Any) -> None:
+        raise RuntimeError("a broken receiver")
+
+    signals.state_changed.connect(receiver)
+    try:
+        with received(signals.state_changed) as seen:
+            trip("payments")
+    finally:
+        signals.state_changed.disconnect(receiver)
+    assert len(seen) == 1
+
+
 def test_a_receiver_that_raises_hurts_no_call(caplog: pytest.LogCaptureFixture) -> None:
     def receiver(**kwargs: Any) -> None:
         raise RuntimeError("a broken receiver")

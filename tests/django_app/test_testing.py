@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import unittest
@@ -120,7 +121,7 @@ def test_manage_py_test_needs_no_cache(tmp_path: Path) -> None:
     done: Any = subprocess.run(
         [sys.executable, "-W", "error", "-m", "django", "test", "--settings=site_settings"],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(tmp_path), "PATH": ""},
+        env={"PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()]), "PATH": ""},
         capture_output=True,
         text=True,
         timeout=60,
