@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from breaker_core.blocks import Blocks
+from breaker_core.forks import ForkSafeLock
 from breaker_core.guard import guarded
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class LazyBreaker(Blocks):
 
 _lazies: weakref.WeakSet[LazyBreaker] = weakref.WeakSet()
 """Those that decorate, and so may keep what they found."""
-_lock = threading.RLock()
+_lock = ForkSafeLock()
 _era: object = object()
 """Another one since everything was last forgotten."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from breaker_core.config import (
     refuse_unknown,
 )
 from breaker_core.errors import ConfigurationError, UnknownBreakerError
+from breaker_core.forks import ForkSafeLock
 from breaker_core.home import Home, Store
 from breaker_core.outcomes import NO_CONVENTIONS, Conventions
 from breaker_core.process import Away
@@ -50,7 +50,7 @@ class BreakerRegistry(Mapping[str, CircuitBreaker]):
         self._configs = read_configs(mapping, defaults, place=place, defaults_place=defaults_place)
         self._home = Home(store, clock, conventions=conventions, enabled=enabled)
         self._breakers: dict[str, CircuitBreaker] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def __getitem__(self, name: str) -> CircuitBreaker:
         breaker = self._breakers.get(name)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import threading
-import time
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -17,6 +13,7 @@ from breaker_core.machine import Terms
 from breaker_core.record import OverrideKind
 from breaker_core.stores import MemoryStore
 from breaker_core.testing import FakeClock
+from tests.core.forking import ends_in_child, ends_within, needs_fork
 
 CONFIG = BreakerConfig(failure_threshold=3, open_timeout=10)
 
@@ -122,13 +119,6 @@ def test_a_mark_counts_before_an_act_that_keeps_the_counts(
     assert machine.record.streak == 0
 
 
-def _within(seconds: float, work: Any) -> bool:
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return not thread.is_alive()
-
-
 def test_a_change_in_the_middle_of_a_change_of_the_same_thread_is_not_lost(
     machine: LocalMachine, clock: FakeClock
 ) -> None:
@@ -153,34 +143,14 @@ def test_a_change_in_the_middle_of_a_change_of_the_same_thread_is_not_lost(
 
     held = machine.admit(terms_of(clock))
     event = Failed(epoch=held.epoch)
-    assert _within(5, lambda: machine.note(held, event, terms_of(clock, Interrupted())))
+    assert ends_within(5, lambda: machine.note(held, event, terms_of(clock, Interrupted())))
     assert machine.record.override is not None
     assert [each.rule for each in machine.record.transitions] == ["force_open"]
     assert machine.gate is None
 
 
-def _in_child(work: Any) -> int:
-    """Return the exit code of *work* in a forked child; 99 when it does not end within 5 s."""
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            code = 0 if _within(3, work) else 98
-        finally:
-            os._exit(code)
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline:
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.01)
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
-    return 99
-
-
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+@needs_fork
 def test_a_fork_while_another_thread_decides_does_not_block_the_child() -> None:
     """G8: the lock's holder does not exist in the child."""
     store = MemoryStore()
@@ -192,7 +162,7 @@ def test_a_fork_while_another_thread_decides_does_not_block_the_child() -> None:
             CircuitBreaker("y", CONFIG, store=store).call(int)
             breaker.reset()
 
-        assert _in_child(use) == 0
+        assert ends_in_child(use)
 
 
 def test_breakers_of_one_name_on_one_store_are_one_breaker(clock: FakeClock) -> None:
