@@ -8,6 +8,7 @@ error message names.
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -253,6 +254,15 @@ def _callable(option: str, value: Any) -> Callable[..., Any] | None:
     return function
 
 
+def _predicate(option: str, value: Any) -> Callable[..., Any] | None:
+    found = _callable(option, value)
+    if inspect.iscoroutinefunction(found):
+        raise ConfigurationError(
+            f"{option} must not be async: a result is judged at once; got {value!r}"
+        )
+    return found
+
+
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "failure_threshold": _whole(1, None, none=True),
     "open_timeout": _duration(zero=True),
@@ -263,7 +273,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "trial_timeout": _duration(zero=False),
     "failure_on": _exceptions,
     "ignore": _exceptions,
-    "failure_if": _callable,
+    "failure_if": _predicate,
     "fallback": _callable,
     "shadow": _flag,
     "refresh_interval": _duration(zero=False),

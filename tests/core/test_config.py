@@ -370,3 +370,14 @@ def test_the_first_unknown_name_is_reported() -> None:
 def test_durations_are_seconds() -> None:
     """Of numbers and timedeltas alike."""
     assert (seconds(2), seconds(timedelta(minutes=1))) == (2.0, 60.0)
+
+
+async def judge_later(result: object) -> bool:
+    return False
+
+
+def test_a_predicate_that_is_async_is_refused() -> None:
+    """Its coroutine would be true, and every result a failure."""
+    assert error_of(failure_if=judge_later) == (
+        f"failure_if must not be async: a result is judged at once; got {judge_later!r}"
+    )
