@@ -302,7 +302,7 @@ def _reset(
     record: Record, event: Reset, now: float, config: BreakerConfig
 ) -> tuple[Record, Decision]:
     cleared = replace(_cleared(record), override=None)
-    return _acted(cleared, State.CLOSED, event, now, rule="reset", before=record.state)
+    return _acted(cleared, State.CLOSED, event, now, rule="reset")
 
 
 def _try_now(
@@ -331,16 +331,9 @@ def _clear_override(
 
 
 def _acted(
-    record: Record,
-    after: State,
-    event: Act,
-    now: float,
-    *,
-    rule: str,
-    before: State | None = None,
+    record: Record, after: State, event: Act, now: float, *, rule: str
 ) -> tuple[Record, Decision]:
-    source = record if before is None else replace(record, state=before)
-    changed, transition = _move(source, after, event, now, rule=rule)
+    changed, transition = _move(record, after, event, now, rule=rule)
     return changed, Decision(transition=transition)
 
 

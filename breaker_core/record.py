@@ -116,7 +116,7 @@ class Record:
     """Failed half-open rounds since it was last closed; drives the back-off."""
     opened_at: float | None = None
     open_until: float | None = None
-    """End of the open time as its opener decided it; None while not open."""
+    """End of the last open time as its opener decided it; None while closed."""
     successes: int = 0
     """Successful trials of this half-open epoch."""
     trials: tuple[Trial, ...] = ()
