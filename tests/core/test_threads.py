@@ -35,7 +35,7 @@ def test_what_the_work_raises_comes_back() -> None:
     def broken() -> NoReturn:
         raise LookupError("no")
 
-    with pytest.raises(LookupError, match="^no$"):
+    with pytest.raises(LookupError, match=r"^no$"):
         asyncio.run(threads.run(broken))
 
 
