@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, Final
 
 from django.core.exceptions import (
@@ -33,7 +33,6 @@ from django_breaker import conf, signals
 
 Store = MemoryStore | SharedStore
 
-OWNER: Final = "django_breaker"
 ANSWERS: Final = (Http404, PermissionDenied, SuspiciousOperation, BadRequest)
 """Exceptions by which a Django view answers with a status below 500: the dependency works."""
 
@@ -49,6 +48,8 @@ def _is_failure(result: Any) -> bool:
 CONVENTIONS: Final = Conventions(is_answer=_is_answer, is_failure=_is_failure)
 
 _lock = threading.RLock()
+_generation = 0
+"""How often the settings have changed."""
 _built: dict[bool, BreakerRegistry] = {}
 """The registry in memory (true) and the one on the configured cache (false)."""
 
@@ -60,7 +61,7 @@ def registry() -> BreakerRegistry:
     """
     isolation = current()
     if isolation is not None:
-        return isolation.registry(OWNER, _in_memory)
+        return isolation.registry(owner(), _in_memory)
     in_memory = in_test_environment() and not suspended()
     built = _built.get(in_memory)
     if built is None:
@@ -69,6 +70,11 @@ def registry() -> BreakerRegistry:
             if built is None:
                 built = _built[in_memory] = _in_memory() if in_memory else _on_the_cache()
     return built
+
+
+def owner() -> Hashable:
+    """Return the key of the registry that isolations keep for the settings of now."""
+    return ("django_breaker", _generation)
 
 
 def in_test_environment() -> bool:
@@ -122,12 +128,11 @@ def build(settings: conf.BreakerSettings, store: Store) -> BreakerRegistry:
 
 def forget() -> None:
     """Make the registry anew at its next use, and let every decorator look it up again."""
+    global _generation  # noqa: PLW0603 - one process has one set of settings
     with _lock:
+        _generation += 1
         dropped = list(_built.values())
         _built.clear()
-    isolation = current()
-    if isolation is not None:
-        isolation.forget(OWNER)
     forget_all()
     for each in dropped:
         each.close()

@@ -9,7 +9,7 @@ import pytest
 from breaker_core.isolation import current
 from breaker_core.stores import SeenText, SharedStore, Stored, StoreError
 from django_breaker.conf import load
-from django_breaker.registry import OWNER, build
+from django_breaker.registry import build, owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,10 +48,16 @@ class DictStore(SharedStore):
 def shared_store() -> DictStore:
     """Let the breakers of this test keep their state as if it were shared."""
     store = DictStore()
+    use_store(store)
+    return store
+
+
+def use_store(store: DictStore) -> None:
+    """Give this process a registry on *store* that has seen nothing yet."""
     isolation = current()
     assert isolation is not None
-    isolation.registry(OWNER, lambda: build(load(), store))
-    return store
+    isolation.forget(owner())
+    isolation.registry(owner(), lambda: build(load(), store))
 
 
 @pytest.fixture

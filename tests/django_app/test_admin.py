@@ -11,12 +11,11 @@ from django.core.management import call_command
 from django.utils.html import escape
 
 from breaker_core import BreakerRegistry, CircuitOpenError, State
-from breaker_core.isolation import current
 from breaker_core.testing import FakeClock
 from django_breaker import breakers
 from django_breaker.admin_rows import Rows, picture
 from django_breaker.conf import load
-from django_breaker.registry import OWNER, build
+from tests.django_app.conftest import use_store
 from tests.django_app.helpers import fail, trip
 from tests.django_app.people import LIST, client_of, page_of
 
@@ -457,10 +456,7 @@ def test_garbage_in_the_store_is_no_server_error(garbage: str, shared_store: Dic
     trip("payments")
     for key in shared_store.texts:
         shared_store.texts[key] = garbage
-    isolation = current()
-    assert isolation is not None
-    isolation.forget(OWNER)
-    isolation.registry(OWNER, lambda: build(load(), shared_store))
+    use_store(shared_store)
     assert len(listed(shown(LIST))) == 3
 
 
@@ -472,10 +468,7 @@ def test_times_that_make_no_sense_are_no_server_error(
     trip("payments")
     for key, text in shared_store.texts.items():
         shared_store.texts[key] = re.sub(rf'"{field}": ?[\d.]+', f'"{field}":{when}', text)
-    isolation = current()
-    assert isolation is not None
-    isolation.forget(OWNER)
-    isolation.registry(OWNER, lambda: build(load(), shared_store))
+    use_store(shared_store)
     client = client_of(superuser=True)
     assert client.get(LIST).status_code == 200
     assert client.get(page_of("payments")).status_code == 200

@@ -173,6 +173,16 @@ def test_override_settings_reaches_a_decorator_that_was_used_before() -> None:
     assert read() == "card processor"
 
 
+def test_settings_changed_in_an_inner_isolation_count_in_the_outer_too(
+    settings: SettingsWrapper,
+) -> None:
+    assert len(breakers) == 3
+    with isolated_breakers():
+        settings.BREAKERS = {"a": {}}
+        assert list(breakers) == ["a"]
+    assert list(breakers) == ["a"]
+
+
 def test_disabled_breakers_let_every_call_pass() -> None:
     with override_settings(BREAKER_ENABLED=False):
         assert trip("payments").call(lambda: 1) == 1
