@@ -183,7 +183,7 @@ class BreakerAdmin(Base):
         """The name and what it is for."""
         return cells.name_cell(obj.row)
 
-    @admin.display(description=gettext_lazy("state"), ordering="severity")
+    @admin.display(description=gettext_lazy("state"), ordering="-severity")
     def state(self, obj: Breaker) -> str:
         """The state in words, since when and why."""
         return cells.state_cell(obj.row)

@@ -223,9 +223,9 @@ def test_search_finds_words_in_name_description_and_error(words: str, names: lis
     [
         ("1", ["geo", "payments", "search"]),
         ("-1", ["search", "payments", "geo"]),
-        ("-2.1", ["search", "geo", "payments"]),
-        ("2.1", ["geo", "payments", "search"]),
-        ("-2.-1", ["search", "payments", "geo"]),
+        ("2.1", ["search", "geo", "payments"]),
+        ("-2.1", ["geo", "payments", "search"]),
+        ("2.-1", ["search", "payments", "geo"]),
     ],
 )
 def test_columns_sort(order: str, names: list[str]) -> None:
