@@ -20,6 +20,7 @@ from breaker_core.outcomes import Conventions
 from breaker_core.record import Override, OverrideKind, State, Transition
 from breaker_core.registry import BreakerRegistry, read_configs
 from breaker_core.snapshot import Snapshot
+from breaker_core.summary import ProcessSummary
 
 __all__ = [
     "BreakerConfig",
@@ -35,6 +36,7 @@ __all__ = [
     "Override",
     "OverrideKind",
     "ProcessStateChanged",
+    "ProcessSummary",
     "Snapshot",
     "State",
     "StateChanged",

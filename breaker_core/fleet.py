@@ -138,6 +138,7 @@ class FleetMachine:
             after, decision = decide(record, admit, now, terms.config)
             if after is not record:
                 return None if not self._alone else self._pass_for(self._alone_step(admit, terms))
+            self._open_plain()  # an override may have ended
             return self._pass_by(record, decision, now, terms)
 
     def _pass_by(self, record: Record, decision: Decision, now: float, terms: Terms) -> Pass:
@@ -476,7 +477,7 @@ class FleetMachine:
         record = self._view()
         plain = (
             record.state is State.CLOSED
-            and record.override is None
+            and record.in_force(self._now(record)) is None
             and self._own.state is State.CLOSED
         )
         current = self._plain

@@ -108,6 +108,7 @@ class BreakerRegistry(Mapping[str, CircuitBreaker]):
         process = self._home.process
         if process is None or not self._home.enabled:
             return None
+        self.snapshots()  # what a process said is judged by how the fleet stands now
         try:
             return process.summaries.read()
         except Away:

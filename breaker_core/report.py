@@ -43,8 +43,12 @@ class Reach:
     processes: int
 
 
-def standing(snapshot: Snapshot) -> Standing:
-    """Return how *snapshot*'s breaker stands, in words."""
+def standing(snapshot: Snapshot, reached: Reach | None = None) -> Standing:
+    """Return how *snapshot*'s breaker stands, in words.
+
+    *reached* says in how many processes it rejects: one that is closed and yet rejects somewhere
+    is not normal, whichever process draws the page.
+    """
     override = snapshot.override
     if override is not None:
         if override.kind is OverrideKind.FORCED_OPEN:
@@ -57,6 +61,8 @@ def standing(snapshot: Snapshot) -> Standing:
             word="Unknown",
             sentence="store unreachable, last seen closed",
         )
+    if reached is not None and reached.rejecting and snapshot.fleet_state is State.CLOSED:
+        return Standing(severity=1, key="closed", word="Closed", sentence=reach_words(reached))
     return _by_machine(snapshot)
 
 
@@ -65,14 +71,14 @@ def _by_machine(snapshot: Snapshot) -> Standing:
     if snapshot.state is State.OPEN:
         effect = "calls would be rejected (shadow)" if snapshot.config.shadow else "calls rejected"
         return Standing(
-            severity=6,
+            severity=1 if snapshot.config.shadow else 6,
             key="open",
             word="Open",
             sentence=f"{effect}{where} · {next_step(snapshot)}",
         )
     if snapshot.state is State.HALF_OPEN:
         return Standing(
-            severity=4,
+            severity=1 if snapshot.config.shadow else 4,
             key="half-open",
             word="Half-open",
             sentence=f"trying {_most_trials(snapshot)} at a time{where} · {next_step(snapshot)}",
@@ -118,13 +124,14 @@ def why(snapshot: Snapshot) -> str:
 
 
 def reach(name: str, processes: Sequence[ProcessSummary] | None) -> Reach | None:
-    """Return in how many *processes* breaker *name* rejects; None when nobody can tell."""
+    """Return in how many of the *processes* that use breaker *name* it rejects.
+
+    None when nobody can tell.
+    """
     if processes is None:
         return None
-    rejecting = sum(
-        1 for each in processes if name in each.breakers and each.breakers[name].rejects
-    )
-    return Reach(rejecting=rejecting, processes=len(processes))
+    using = [each.breakers[name] for each in processes if name in each.breakers]
+    return Reach(rejecting=sum(each.rejects for each in using), processes=len(using))
 
 
 def duration(seconds: float) -> str:
@@ -150,16 +157,24 @@ def clock_time(at: float) -> str:
     return when.strftime(shape)
 
 
-def worst_first(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
+def worst_first(
+    snapshots: Iterable[Snapshot], processes: Sequence[ProcessSummary] | None = None
+) -> list[Snapshot]:
     """Return *snapshots* by severity, then by name."""
-    return sorted(snapshots, key=lambda each: (-standing(each).severity, each.name))
+
+    def order(snapshot: Snapshot) -> tuple[int, str]:
+        held = standing(snapshot, reach(snapshot.name, processes))
+        return -held.severity, snapshot.name
+
+    return sorted(snapshots, key=order)
 
 
 def table(snapshots: Iterable[Snapshot], processes: Sequence[ProcessSummary] | None) -> str:
     """Return the list of breakers as aligned text, the worst first."""
     rows = [("BREAKER", "STATE", "SINCE", "FAILURES", "PROCESSES", "WHY")]
-    for snapshot in worst_first(snapshots):
-        held = standing(snapshot)
+    for snapshot in worst_first(snapshots, processes):
+        reached = reach(snapshot.name, processes)
+        held = standing(snapshot, reached)
         since = "-" if snapshot.opened_at is None else clock_time(snapshot.opened_at)
         rows.append(
             (
@@ -167,7 +182,7 @@ def table(snapshots: Iterable[Snapshot], processes: Sequence[ProcessSummary] | N
                 plain(f"{held.word}, {held.sentence}"),
                 since,
                 f"{snapshot.consecutive_failures} of {snapshot.config.failure_threshold}",
-                reach_words(reach(snapshot.name, processes)),
+                reach_words(reached),
                 plain(why(snapshot)) or "-",
             )
         )
@@ -180,25 +195,27 @@ def table(snapshots: Iterable[Snapshot], processes: Sequence[ProcessSummary] | N
 
 
 def reach_words(reached: Reach | None) -> str:
-    """Return *reached* as ``rejecting in 7 of 12``."""
+    """Return *reached* as ``rejecting in 7 of 12 processes``."""
     if reached is None:
         return "this process only"
     if not reached.processes:
         return "none seen lately"
+    noun = "process" if reached.processes == 1 else "processes"
     if not reached.rejecting:
-        return f"passing in {reached.processes}"
-    return f"rejecting in {reached.rejecting} of {reached.processes}"
+        return f"passing in {reached.processes} {noun}"
+    return f"rejecting in {reached.rejecting} of {reached.processes} {noun}"
 
 
 def details(snapshot: Snapshot, processes: Sequence[ProcessSummary] | None) -> str:
     """Return all that is known of one breaker as text."""
-    held = standing(snapshot)
+    reached = reach(snapshot.name, processes)
+    held = standing(snapshot, reached)
     lines = [
         f"{plain(snapshot.name)}: {held.word}, {plain(held.sentence)}",
         *([f"  why: {plain(why(snapshot))}"] if why(snapshot) else []),
         f"  failures in a row: {snapshot.consecutive_failures}, "
         f"opens at {snapshot.config.failure_threshold}",
-        f"  processes: {reach_words(reach(snapshot.name, processes))}",
+        f"  processes: {reach_words(reached)}",
         f"  store: {snapshot.store}",
         f"  as of: {clock_time(snapshot.as_of)}",
         *(f"  {label}: {plain(text)}" for label, text in _about(snapshot) if text),
@@ -234,8 +251,8 @@ def plain(text: str) -> str:
 
 def as_mapping(snapshot: Snapshot, processes: Sequence[ProcessSummary] | None) -> dict[str, Any]:
     """Return *snapshot* as a mapping of JSON values, the same for every command and view."""
-    held = standing(snapshot)
     reached = reach(snapshot.name, processes)
+    held = standing(snapshot, reached)
     override = snapshot.override
     return {
         "name": snapshot.name,
@@ -285,5 +302,5 @@ def _transition_mapping(transition: Transition) -> Mapping[str, Any]:
 
 def as_json(snapshots: Iterable[Snapshot], processes: Sequence[ProcessSummary] | None) -> str:
     """Return the breakers as JSON text, the worst first."""
-    rows = [as_mapping(each, processes) for each in worst_first(snapshots)]
+    rows = [as_mapping(each, processes) for each in worst_first(snapshots, processes)]
     return json.dumps({"breakers": rows}, indent=2)

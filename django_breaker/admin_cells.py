@@ -16,7 +16,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from breaker_core import report
-from django_breaker.admin_rows import processes_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -99,7 +98,7 @@ def now_cell(row: Row) -> SafeString:
     """Return the failures in a row, in how many processes it rejects, and whom to call."""
     snapshot = row.snapshot
     counted = "" if snapshot.reason else streak(row)
-    return lines([counted, quiet(_(processes_words(row.reach))), contact(snapshot.config)])
+    return lines([counted, quiet(_(report.reach_words(row.reach))), contact(snapshot.config)])
 
 
 def streak(row: Row) -> str:
@@ -143,7 +142,7 @@ def processes_detail(row: Row) -> SafeString:
     """Return a table of the processes that spoke lately, and how the breaker stands in each."""
     name = row.snapshot.name
     used = [each for each in row.processes if name in each.breakers]
-    words = _(processes_words(row.reach))
+    words = _(report.reach_words(row.reach))
     if not used:
         return lines([words])
     head = (_("Process"), _("Now"), _("Calls"), _("Failed"), _("Rejected"), _("Heard"))

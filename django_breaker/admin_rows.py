@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-    from breaker_core import BreakerRegistry, Snapshot
+    from breaker_core import BreakerRegistry, ProcessSummary, Snapshot
     from breaker_core.report import Reach, Standing
 
 
@@ -34,7 +34,7 @@ class Row:
     snapshot: Snapshot
     held: Standing
     reach: Reach | None
-    processes: Sequence[Any]
+    processes: Sequence[ProcessSummary]
 
     @property
     def used(self) -> bool:
@@ -86,25 +86,12 @@ def look_at(breakers: BreakerRegistry, names: Iterable[str]) -> list[Breaker]:
     return [_instance(each, processes) for each in snapshots]
 
 
-def _instance(snapshot: Snapshot, processes: Sequence[Any] | None) -> Breaker:
+def _instance(snapshot: Snapshot, processes: Sequence[ProcessSummary] | None) -> Breaker:
     breaker = Breaker(name=snapshot.name)
     reach = report.reach(snapshot.name, processes)
-    held = _with_reach(report.standing(snapshot), reach)
+    held = report.standing(snapshot, reach)
     breaker.row = Row(snapshot, held, reach, processes or ())
     return breaker
-
-
-def _with_reach(held: Standing, reach: Reach | None) -> Standing:
-    """Return *held*, not taken for normal while any process rejects."""
-    if held.severity or reach is None or not reach.rejecting:
-        return held
-    return dataclasses.replace(held, severity=1, sentence=processes_words(reach))
-
-
-def processes_words(reach: Reach | None) -> str:
-    """Return *reach* in the words of the core, with its noun."""
-    words = report.reach_words(reach)
-    return words if reach is None or not reach.processes else f"{words} processes"
 
 
 def environment() -> str:

@@ -8,15 +8,14 @@ the store's. The result is kept until a setting changes, so that ``override_sett
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
 
-from breaker_core import ConfigurationError, read_configs
+from breaker_core import ConfigurationError, nearest, read_configs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,15 +147,6 @@ def unknown() -> Iterator[tuple[str, str]]:
     for name in sorted(dir(settings)):
         if name.startswith("BREAKER") and name.isupper() and name not in DEFAULTS:
             yield name, nearest(name, DEFAULTS)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return `` (did you mean 'x'?)``, or else the names there are, for the end of a message."""
-    names = sorted(known)
-    matches = difflib.get_close_matches(name, names, n=1)
-    if matches:
-        return f" (did you mean {matches[0]!r}?)"
-    return f" (known: {', '.join(names)})" if names else " (none are configured)"
 
 
 def when_changed(callback: Callable[[], None]) -> None:

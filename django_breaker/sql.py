@@ -6,7 +6,7 @@ thread, so that no request's transaction and no thread's connection is touched.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
 from django.db import connections, router
@@ -78,7 +78,7 @@ class _Connection:
         self, statement: str, values: Mapping[str, object]
     ) -> tuple[Sequence[Sequence[Any]], int]:
         with self._wrapper.cursor() as cursor:
-            cursor.execute(statement, dict(values) or None)
+            cursor.execute(statement, cast("dict[str, Any]", values) if values else None)
             rows = cursor.fetchall() if cursor.description else []
             return rows, cursor.rowcount
 

@@ -17,7 +17,7 @@ def status_response(held: AppBreakers) -> Response:
     """Return all breakers, the worst first; status 200 whatever they do, never cached."""
     registry = held.registry
     processes = registry.processes()
-    snapshots = worst_first(registry.snapshots())
+    snapshots = worst_first(registry.snapshots(), processes)
     told = {
         "environment": held.settings.environment,
         "breakers": [as_mapping(each, processes) for each in snapshots],

@@ -16,8 +16,8 @@ EXPORTED = {
     "breaker_core": {
         *("BreakerConfig", "BreakerError", "BreakerEvent", "BreakerRegistry", "CircuitBreaker"),
         *("CircuitOpenError", "ConfigurationError", "Conventions", "LazyBreaker"),
-        *("OperatorActed", "Override", "OverrideKind", "ProcessStateChanged", "Snapshot"),
-        *("State", "StateChanged", "StoreChanged", "Transition", "UnknownBreakerError"),
+        *("OperatorActed", "Override", "OverrideKind", "ProcessStateChanged", "ProcessSummary"),
+        *("Snapshot", "State", "StateChanged", "StoreChanged", "Transition", "UnknownBreakerError"),
         *("nearest", "read_configs"),
     },
     "breaker_core.stores": {

@@ -21,9 +21,9 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the whole run."""
+    """One Chromium for the tests of a file: its event loop must not outlast them."""
     program = needs.chromium()
     from playwright.sync_api import sync_playwright
 

@@ -1,4 +1,4 @@
-"""Found by reading ``fleet``: what should hold over a shared store and does not yet."""
+"""Corners of the machine over a shared store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ def store(tmp_path: Path) -> Iterator[CacheStore]:
     made.close()
 
 
-@pytest.mark.xfail(strict=True, reason="_open_plain asks for no override at all, over or not")
 @pytest.mark.parametrize("act", ["force_open", "force_closed"])
 def test_calls_share_one_pass_again_after_an_override_has_ended(
     store: CacheStore, act: str

@@ -89,7 +89,7 @@ def test_open_in_shadow_mode(clock: FakeClock) -> None:
     """Rule 8: nothing is rejected, and the time of the next trial is the machine's."""
     breaker = trip(make(clock, shadow=True))
     assert words(breaker.snapshot()) == (
-        "6 open: Open, calls would be rejected (shadow) · next trial in 3 min 20 s"
+        "1 open: Open, calls would be rejected (shadow) · next trial in 3 min 20 s"
     )
 
 
@@ -246,20 +246,36 @@ def process(name: str, state: State) -> ProcessSummary:
     [
         (None, None, "this process only"),
         ([], Reach(rejecting=0, processes=0), "none seen lately"),
-        ([process("x", State.CLOSED)], Reach(rejecting=0, processes=1), "passing in 1"),
+        ([process("x", State.CLOSED)], Reach(rejecting=0, processes=1), "passing in 1 process"),
         (
             [process("x", State.OPEN), process("x", State.HALF_OPEN), process("y", State.OPEN)],
-            Reach(rejecting=2, processes=3),
-            "rejecting in 2 of 3",
+            Reach(rejecting=2, processes=2),
+            "rejecting in 2 of 2 processes",
         ),
     ],
 )
 def test_reach_says_in_how_many_processes_it_rejects(
     processes: Any, reached: Reach | None, text: str
 ) -> None:
-    """Those that never used it count as living."""
+    """Of those that use it: what others would do is not known."""
     assert reach("x", processes) == reached
     assert reach_words(reached) == text
+
+
+def test_closed_and_yet_rejecting_somewhere_is_not_normal(clock: FakeClock) -> None:
+    """A process stopped itself: the list must not call that normal."""
+    snapshot = make(clock, "payments").snapshot()
+    here = reach("payments", [process("payments", State.OPEN), process("payments", State.CLOSED)])
+    held = standing(snapshot, here)
+    assert (held.severity, held.key, held.word) == (1, "closed", "Closed")
+    assert held.sentence == "rejecting in 1 of 2 processes"
+
+
+def test_a_breaker_that_rejects_in_some_process_stands_before_the_normal_ones(
+    clock: FakeClock,
+) -> None:
+    snapshots = [make(clock, name).snapshot() for name in ("a", "z")]
+    assert [each.name for each in worst_first(snapshots, [process("z", State.OPEN)])] == ["z", "a"]
 
 
 # -- tables and details --------------------------------------------------------------------------
@@ -332,7 +348,7 @@ def test_details_tell_all_that_is_known(clock: FakeClock) -> None:
         "payments: Forced open, by al · all calls rejected · until ended by hand · would be open",
         "  why: forced open by al: why · Down",
         "  failures in a row: 2, opens at 2",
-        "  processes: rejecting in 1 of 1",
+        "  processes: rejecting in 1 of 1 process",
         "  store: memory",
         "  as of: 1970-01-12 13:46:40 UTC",
         "  owner: team-pay",

@@ -329,7 +329,7 @@ def test_the_detail_page_tells_the_last_error() -> None:
 def test_the_detail_page_lists_the_processes() -> None:
     trip("payments")
     text = text_of(shown(page_of("payments")))
-    assert "rejecting in 1 of 1 processes" in text
+    assert "rejecting in 1 of 1 process" in text
     assert re.search(r"\S+:\d+ calls rejected \d+ \d+ 0 &lt; 1 s ago", text)
 
 

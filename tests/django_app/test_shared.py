@@ -79,7 +79,7 @@ def test_another_process_trips_and_this_one_shows_and_resets_it(address: str) ->
 
     text = text_of(client.get(LIST).content.decode())
     assert "Open calls rejected" in text
-    assert "rejecting in 1 of 1 processes" in text
+    assert "rejecting in 1 of 1 process" in text
     assert breakers["payments"].state is State.OPEN
 
     confirm(client, "row", reason="mended")
