@@ -5,63 +5,70 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from breaker_core.isolation import current
-from breaker_core.stores import SeenText, SharedStore, Stored, StoreError
+from breaker_core.stores import CacheStore
 from django_breaker.conf import load
 from django_breaker.registry import build, owner
+from tests import needs
+from tests.servers import RedisServer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping
 
 
-class DictStore(SharedStore):
-    """A shared store in memory, whose server can go away."""
+class RedisOfTest:
+    """A Redis of one test's own: what is in it, and how it goes away."""
 
-    def __init__(self) -> None:
-        self.texts: dict[str, str] = {}
-        self.away = False
+    def __init__(self, server: RedisServer) -> None:
+        self._server = server
+        self._client = redis.Redis.from_url(server.url, decode_responses=True)
 
-    def load(self, keys: Iterable[str]) -> Mapping[str, SeenText]:
-        if self.away:
-            raise StoreError("connection refused")
-        return {key: SeenText(self.texts.get(key)) for key in keys}
+    def open(self) -> CacheStore:
+        """Return a store on it, as one more process would have."""
+        return CacheStore(self._server.url, key_prefix="")
 
-    def replace(self, key: str, seen: SeenText, text: str, *, seconds: int | None) -> Stored:
-        if self.away:
-            return Stored.UNCLEAR
-        if self.texts.get(key) != seen.text:
-            return Stored.LOST
-        self.texts[key] = text
-        return Stored.STORED
+    def texts(self) -> dict[str, str]:
+        """Return all values by key, without what the probe left."""
+        return {
+            key: str(self._client.get(key))
+            for key in map(str, self._client.keys())
+            if ":q:" not in key
+        }
 
-    def publish(self, key: str, text: str, *, seconds: int) -> None:
-        if self.away:
-            raise StoreError("connection refused")
-        self.texts[key] = text
+    def overwrite(self, texts: Mapping[str, str]) -> None:
+        """Put *texts* where values are."""
+        for key, text in texts.items():
+            self._client.set(key, text)
 
-    def describe(self) -> str:
-        return "a store in memory"
+    def go_away(self) -> None:
+        """Crash."""
+        self._client.close()
+        self._server.kill()
 
 
 @pytest.fixture
-def shared_store() -> DictStore:
-    """Let the breakers of this test keep their state as if it were shared."""
-    store = DictStore()
+def shared_store() -> Iterator[RedisOfTest]:
+    """Let the breakers of this test share their state through a real Redis."""
+    server = RedisServer(needs.redis_server())
+    server.start()
+    store = RedisOfTest(server)
     use_store(store)
-    return store
+    yield store
+    server.remove()
 
 
-def use_store(store: DictStore) -> None:
+def use_store(store: RedisOfTest) -> None:
     """Give this process a registry on *store* that has seen nothing yet."""
     isolation = current()
     assert isolation is not None
     isolation.forget(owner())
-    isolation.registry(owner(), lambda: build(load(), store))
+    isolation.registry(owner(), lambda: build(load(), store.open()))
 
 
 @pytest.fixture
-def store_away(shared_store: DictStore) -> DictStore:
+def store_away(shared_store: RedisOfTest) -> RedisOfTest:
     """Let nobody answer where the breakers of this test keep their state."""
-    shared_store.away = True
+    shared_store.go_away()
     return shared_store

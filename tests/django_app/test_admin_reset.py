@@ -19,7 +19,7 @@ from tests.django_app.people import LIST, client_of, page_of
 if TYPE_CHECKING:
     from pytest_django.fixtures import SettingsWrapper
 
-    from tests.django_app.conftest import DictStore
+    from tests.django_app.conftest import RedisOfTest
 
 pytestmark = pytest.mark.django_db
 
@@ -273,12 +273,12 @@ def test_a_confirmation_without_the_epoch_is_asked_about_again(forged: dict[str,
 
 
 def test_a_reset_that_was_not_stored_is_said_to_have_changed_nothing(
-    shared_store: DictStore,
+    shared_store: RedisOfTest,
 ) -> None:
     trip("payments")
     client = client_of(superuser=True)
     page = ask(client, "row")
-    shared_store.away = True
+    shared_store.go_away()
     response = client.post(LIST, fields_of(page))
     assert response.status_code == 302
     (message,) = said(response)
