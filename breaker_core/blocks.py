@@ -39,7 +39,7 @@ class Guard:
     ) -> None:
         assert self._call is not None
         if error is None:
-            self._call.succeed(None)
+            self._call.end_block()
         else:
             self._call.fail(error)
 
@@ -56,7 +56,7 @@ class Guard:
     ) -> None:
         assert self._call is not None
         if error is None:
-            await self._call.succeed_async(None)
+            await self._call.end_block_async()
         else:
             await self._call.fail_async(error)
 

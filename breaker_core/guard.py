@@ -220,6 +220,14 @@ class Call:
         """The call returned *result*; waits for the store in a thread."""
         return await self._end_async(self._use.verdict.of_result(result), result, is_error=False)
 
+    def end_block(self) -> Outcome:
+        """The guarded block ended well. It has no result that a predicate could judge."""
+        return self._end(Outcome.SUCCESS, None, is_error=False)
+
+    async def end_block_async(self) -> Outcome:
+        """The guarded block ended well; waits for the store in a thread."""
+        return await self._end_async(Outcome.SUCCESS, None, is_error=False)
+
     def _judge_error(self, error: BaseException) -> Outcome:
         try:
             return self._use.verdict.of_error(error)

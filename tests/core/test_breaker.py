@@ -681,3 +681,27 @@ def test_shadow_mode_rejects_nothing_and_counts_what_it_would_have(clock: FakeCl
     snapshot = breaker.snapshot()
     assert (snapshot.state, len(snapshot.transitions)) == (State.OPEN, 1)
     assert (snapshot.totals["would_have_rejected"], snapshot.totals["rejections"]) == (2, 0)
+
+
+# -- blocks have no result ------------------------------------------------------------------------
+
+
+def test_a_block_is_not_judged_by_failure_if(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rule 1: a result for which it is true fails, and a block has none."""
+    config = BreakerConfig(failure_threshold=1, failure_if=lambda r: r.status_code >= 500)
+    breaker = CircuitBreaker("x", config, clock=clock)
+    with breaker:
+        pass
+    with breaker.guard():
+        pass
+
+    async def main() -> None:
+        async with breaker:
+            pass
+
+    asyncio.run(main())
+    assert breaker.snapshot().totals["successes"] == 3
+    assert breaker.state is State.CLOSED
+    assert caplog.records == []
