@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from breaker_core.record import Override, State, Transition
+from breaker_core.text import plain
 
 logger = logging.getLogger("breaker")
 
@@ -108,8 +109,8 @@ def log(event: BreakerEvent) -> None:
             "circuit breaker %r: %s by %s: %s",
             event.name,
             event.act,
-            event.by or "an operator",
-            event.reason or "no reason given",
+            plain(event.by) or "an operator",
+            plain(event.reason) or "no reason given",
         )
     else:
         _log_state(event)
@@ -122,7 +123,7 @@ def _log_store(event: StoreChanged) -> None:
         logger.warning(
             "breaker store %s is unreachable, this process goes on alone: %s",
             event.store,
-            event.error,
+            plain(event.error),
         )
 
 
@@ -131,7 +132,7 @@ def _log_state(event: StateChanged | ProcessStateChanged) -> None:
     level = logging.WARNING if event.after is State.OPEN else logging.INFO
     transition = event.transition
     numbers = "" if transition.count is None else f" {transition.count} of {transition.limit}"
-    error = f", last error {transition.error}" if transition.error else ""
+    error = f", last error {plain(transition.error)}" if transition.error else ""
     logger.log(
         level,
         "circuit breaker %r is %s %s (was %s; %s%s%s)",

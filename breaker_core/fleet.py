@@ -83,7 +83,7 @@ class FleetMachine:
         process.attach(self)
 
     def _became(self) -> None:
-        self._first_look = threading.Lock()
+        self._first_look = threading.RLock()  # a signal handler may call in
         self._lock = threading.RLock()
         self._idle = threading.Condition(self._lock)
         self._changing = False

@@ -95,6 +95,9 @@ class Use:
         except CircuitOpenError:
             self.machine.tally.rejections += 1
             raise
+        except Exception:
+            self.home.complain("a breaker could not decide on a call, which passes uncounted")
+            held = None
         finally:
             self.home.tell(self.machine)
         return Call(self, held)
@@ -112,6 +115,9 @@ class Use:
         except CircuitOpenError:
             self.machine.tally.rejections += 1
             raise
+        except Exception:
+            self.home.complain("a breaker could not decide on a call, which passes uncounted")
+            held = None
         finally:
             self.home.tell(self.machine)
         return Call(self, held)
@@ -139,7 +145,7 @@ class Use:
                 self._send(held, event)
             return outcome
         except Exception:
-            logger.exception("a breaker failed to take down the end of a call")
+            self.home.complain("a breaker could not take down the end of a call")
             return Outcome.IGNORED
 
     def ended(
@@ -242,7 +248,7 @@ class Call:
             if event is not None and self._held is not None:
                 use._send(self._held, event)
         except Exception:
-            logger.exception("a breaker failed to take down the end of a call")
+            use.home.complain("a breaker could not take down the end of a call")
         return outcome
 
     async def _end_async(self, outcome: Outcome, value: object, *, is_error: bool) -> Outcome:
@@ -254,7 +260,7 @@ class Call:
                     await threads.run(use.machine.flush)
                 use.home.tell(use.machine)
         except Exception:
-            logger.exception("a breaker failed to take down the end of a call")
+            use.home.complain("a breaker could not take down the end of a call")
         return outcome
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from breaker_core.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from breaker_core.config import BreakerConfig
+
+logger = logging.getLogger("breaker")
 
 Store = MemoryStore | SharedStore
 
@@ -42,6 +45,7 @@ class Home:
         self.conventions = conventions
         self.enabled = enabled
         self.listeners = Listeners()
+        self._complained = False
         self.listeners.add(log)
         self.process: Process | None = None
         if isinstance(self.store, SharedStore):
@@ -72,3 +76,9 @@ class Home:
             except IndexError:  # another thread took the last one
                 return
             self.listeners.tell(event)
+
+    def complain(self, what: str) -> None:
+        """Log the error being handled, which is a mistake of this package; once per registry."""
+        level = logging.DEBUG if self._complained else logging.ERROR
+        self._complained = True
+        logger.log(level, "%s", what, exc_info=True)

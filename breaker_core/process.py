@@ -15,6 +15,7 @@ import re
 import threading
 import weakref
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from breaker_core.clock import Clock, WallClock
@@ -61,7 +62,7 @@ class Process:
         self.id = f"{_HOST_IN_KEYS}:{os.getpid()}:{new_id()}"
         self.offset = self.clock.now() - self.clock.monotonic()
         self.refused = ""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call in
         self._refreshing = threading.Lock()
         self._next_refresh = float("-inf")
         self._proved = False
@@ -212,7 +213,8 @@ class Process:
             machine.take(loaded.get(key, SeenText(None)), asked, may_start=for_call)
         if for_call and self.clock.monotonic() >= self._summary_due:
             self._summary_due = self.clock.monotonic() + SUMMARY_EVERY
-            self.summaries.publish()
+            with suppress(Away):  # the look itself went well, and that is what decides
+                self.summaries.publish()
 
     def _go_alone(self) -> None:
         if self._away_until is not None:

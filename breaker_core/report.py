@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from breaker_core.decide import why_of
 from breaker_core.record import OverrideKind, State, Transition
+from breaker_core.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -242,11 +243,6 @@ def history_line(transition: Transition) -> str:
     error = f" · {plain(transition.error)}" if transition.error else ""
     where = f" · {plain(transition.host)}:{transition.process}" if transition.host else ""
     return f"{clock_time(transition.at)}  {change}  {plain(why_of(transition))}{error}{where}"
-
-
-def plain(text: str) -> str:
-    """Return foreign *text* so that a terminal shows it and obeys nothing in it."""
-    return "".join(each if each.isprintable() else "�" for each in text)
 
 
 def as_mapping(snapshot: Snapshot, processes: Sequence[ProcessSummary] | None) -> dict[str, Any]:

@@ -96,8 +96,7 @@ def breaker(name: str, /, **options: Any) -> LazyBreaker:
 
     *options* hold for this use only: ``fallback``, ``failure_if``, ``failure_on`` and ``ignore``.
     The guarded call raises CircuitOpenError when it is rejected, UnknownBreakerError when the name
-    is not configured, and ImproperlyConfigured while the settings are wrong. Each ``with`` needs a
-    ``breaker(…)`` of its own.
+    is not configured, and ImproperlyConfigured while the settings are wrong.
     """
     return _named_breaker(name, options, "breaker")
 

@@ -300,3 +300,11 @@ def test_other_events_are_logged(
     caplog.set_level(logging.INFO, "breaker")
     log(event)
     assert caplog.record_tuples == [("breaker", level, text)]
+
+
+def test_foreign_text_cannot_forge_lines_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """A reason is whatever somebody typed."""
+    breaker = CircuitBreaker("x")
+    breaker.reset(by="eve\nINFO all is well", reason="\x1b[2J")
+    assert "eve\ufffdINFO all is well" in caplog.text
+    assert "\x1b" not in caplog.text
