@@ -1,5 +1,6 @@
 """A circuit breaker that processes can share, independent of any web framework."""
 
+from breaker_core.attempt import Attempt, Failure, Rejected, Success
 from breaker_core.breaker import CircuitBreaker
 from breaker_core.config import BreakerConfig, nearest
 from breaker_core.errors import (
@@ -23,6 +24,7 @@ from breaker_core.snapshot import Snapshot
 from breaker_core.summary import ProcessSummary
 
 __all__ = [
+    "Attempt",
     "BreakerConfig",
     "BreakerError",
     "BreakerEvent",
@@ -31,16 +33,19 @@ __all__ = [
     "CircuitOpenError",
     "ConfigurationError",
     "Conventions",
+    "Failure",
     "LazyBreaker",
     "OperatorActed",
     "Override",
     "OverrideKind",
     "ProcessStateChanged",
     "ProcessSummary",
+    "Rejected",
     "Snapshot",
     "State",
     "StateChanged",
     "StoreChanged",
+    "Success",
     "Transition",
     "UnknownBreakerError",
     "nearest",

@@ -6,8 +6,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
+from breaker_core.attempt import Attempt, Failure, Rejected, Success
 from breaker_core.blocks import Blocks, Guard
-from breaker_core.config import BreakerConfig, check_length, check_name, refuse_unknown
+from breaker_core.config import (
+    BreakerConfig,
+    check_length,
+    check_name,
+    option_names,
+    refuse_unknown,
+)
 from breaker_core.decide import Act, ClearOverride, Force, Reset, TryNow
 from breaker_core.errors import CircuitOpenError, ConfigurationError
 from breaker_core.guard import Use, guarded, is_async
@@ -87,8 +94,7 @@ class CircuitBreaker(Blocks):
         configured; with one, returns what that answers. May wait for the store, up to twice its
         budget of 0.25 seconds.
         """
-        if is_async(fn):
-            raise ConfigurationError(f"{fn!r} is asynchronous: use 'await breaker.call_async(…)'")
+        _refuse_async(fn, "call_async")
         try:
             call = self._use.begin()
         except CircuitOpenError as rejected:
@@ -128,6 +134,49 @@ class CircuitBreaker(Blocks):
         await call.succeed_async(result)
         return result
 
+    def attempt(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Attempt[T]:
+        """Call ``fn(*args, **kwargs)`` and return how that went, for a ``match`` statement.
+
+        Success(value), Failure(error) with what *fn* raised, or Rejected(retry_after, error). The
+        breaker counts as in ``call``; a configured fallback is not used, for it would hide what
+        happened. A BaseException that is no Exception, such as KeyboardInterrupt, is raised.
+        """
+        _refuse_async(fn, "attempt_async")
+        try:
+            call = self._use.begin()
+        except CircuitOpenError as rejected:
+            return Rejected(rejected.retry_after, rejected)
+        try:
+            result = fn(*args, **kwargs)
+        except BaseException as error:
+            call.fail(error)
+            if isinstance(error, Exception):
+                return Failure(error)
+            raise
+        call.succeed(result)
+        return Success(result)
+
+    async def attempt_async(
+        self, fn: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Attempt[T]:
+        """Await ``fn(*args, **kwargs)`` and return how that went; else as ``attempt``.
+
+        A cancelled task is cancelled: CancelledError is raised.
+        """
+        try:
+            call = await self._use.begin_async()
+        except CircuitOpenError as rejected:
+            return Rejected(rejected.retry_after, rejected)
+        try:
+            result = await fn(*args, **kwargs)
+        except BaseException as error:
+            await call.fail_async(error)
+            if isinstance(error, Exception):
+                return Failure(error)
+            raise
+        await call.succeed_async(result)
+        return Success(result)
+
     @overload
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]: ...
 
@@ -149,6 +198,12 @@ class CircuitBreaker(Blocks):
         if not options:
             return self._use
         place = f"breaker({self._name!r}, …)"
+        for name in options:
+            if name in option_names() and name not in PER_USE:
+                raise ConfigurationError(
+                    f"{place}: {name!r} is the same for every use, so it belongs to the options of "
+                    f"the breaker itself; for one use there are {', '.join(PER_USE)}"
+                )
         refuse_unknown(options, PER_USE, place=place, kind="option for one use")
         try:
             config = replace(self._config, **options)
@@ -170,8 +225,13 @@ class CircuitBreaker(Blocks):
         """The state, as fresh as ``refresh_interval`` says; reading it changes nothing."""
         return self.snapshot().state
 
-    def snapshot(self) -> Snapshot:
-        """Return all that is known of the breaker; may wait for the store, changes nothing."""
+    def snapshot(self, *, fresh: bool = False) -> Snapshot:
+        """Return all that is known of the breaker; may wait for the store, changes nothing.
+
+        As fresh as ``refresh_interval`` says, or with *fresh* as of now.
+        """
+        if fresh:
+            self._home.look_now()
         look = self._machine.look(self._use.terms)
         self._home.tell(self._machine)
         return snapshot_of(self._name, look, self._config)
@@ -220,3 +280,8 @@ class CircuitBreaker(Blocks):
             self._machine.act(event, self._use.terms)
         finally:
             self._home.tell(self._machine)
+
+
+def _refuse_async(fn: Callable[..., Any], instead: str) -> None:
+    if is_async(fn):
+        raise ConfigurationError(f"{fn!r} is asynchronous: use 'await breaker.{instead}(…)'")

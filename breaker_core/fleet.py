@@ -19,7 +19,17 @@ import time
 from dataclasses import dataclass, replace
 
 from breaker_core.config import BreakerConfig, seconds
-from breaker_core.decide import Act, Admit, Decision, Ended, Event, Ignored, Succeeded, decide
+from breaker_core.decide import (
+    Act,
+    Admit,
+    Decision,
+    Ended,
+    Event,
+    Failed,
+    Ignored,
+    Succeeded,
+    decide,
+)
 from breaker_core.errors import BreakerError, CircuitOpenError
 from breaker_core.machine import Look, Pass, Tally, Terms, here, rejection
 from breaker_core.process import Away, Process
@@ -254,6 +264,7 @@ class FleetMachine:
             return False
         for step in steps:
             self._end_own(step)
+        self.process.speak(news=any(isinstance(step.event, Failed) for step in steps))
         return True
 
     def _end_own(self, step: Step) -> None:
@@ -509,8 +520,8 @@ class FleetMachine:
 
     def look(self, terms: Terms) -> Look:
         """Return how things stand; a stale view is refreshed first, and nothing changes."""
-        now = self.process.clock.monotonic()
-        if now - max(self._looked, self._confirmed) >= self.interval:
+        never = max(self._looked, self._confirmed) == float("-inf")
+        if never or self._age() >= self.interval:
             self.process.refresh(for_call=False)
         with self._lock:
             return Look(
@@ -520,6 +531,7 @@ class FleetMachine:
                 own_now=self.process.steady_now(),
                 store="ok" if self.process.reachable and not self._alone else "unreachable",
                 age=self._age(),
+                seen=self._stored is not None or self._looked > float("-inf"),
                 tally=self.tally.totals(),
             )
 
@@ -542,7 +554,9 @@ class FleetMachine:
         return not self.config.shadow and stricter(record.state, own) is not State.CLOSED
 
     def _age(self) -> float:
-        return self.process.clock.monotonic() - self._confirmed
+        """Return how many seconds ago the store was last seen; 0 when it never was."""
+        seen = max(self._looked, self._confirmed)
+        return 0.0 if seen == float("-inf") else self.process.clock.monotonic() - seen
 
     # -- alone -------------------------------------------------------------------------------
 

@@ -300,6 +300,12 @@ def refuse_unguardable(fn: Any) -> None:
             f"a breaker cannot decorate a {kind} object; put @{kind} above the breaker, "
             "so that it wraps the function itself"
         )
+    if inspect.isclass(fn) and fn.__module__ != "builtins":
+        raise ConfigurationError(
+            f"a breaker cannot decorate the class {fn.__qualname__}: decorate the methods that can "
+            "fail. (Django: @method_decorator(protect_view('name'), name='dispatch'); Flask: "
+            "decorators = [breakers.protect_view('name')] in the class)"
+        )
     if not callable(fn):
         raise ConfigurationError(f"a breaker decorates a function; got {fn!r}")
     inner = fn

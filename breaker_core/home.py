@@ -67,6 +67,11 @@ class Home:
         """Return the terms on which a use with *config* asks a machine of this home."""
         return Terms(config, self.clock, replace(config, half_open_max_calls=1))
 
+    def look_now(self) -> None:
+        """Look at the store, however young the views are: for what a person is shown."""
+        if self.process is not None and self.enabled:
+            self.process.refresh(for_call=False)
+
     def tell(self, machine: Machine) -> None:
         """Tell the listeners what has happened since; called while no lock is held."""
         outbox = machine.outbox

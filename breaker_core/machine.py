@@ -119,6 +119,8 @@ class Look:
     age: float
     """Seconds since the shared record was last confirmed; 0 in memory."""
     tally: dict[str, int]
+    seen: bool = True
+    """False while the store was never reached."""
 
 
 class Machine(Protocol):

@@ -38,6 +38,8 @@ _HOST_IN_KEYS = re.sub("[^A-Za-z0-9.-]", "-", HOST)[:60]
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 30.0
 """Seconds to stay away from a store in trouble: the first time, and at most."""
+MOST_NEWS = 5
+"""Summaries besides the regular ones in the time between two of these."""
 
 
 class Away(Exception):  # noqa: N818 - it is said to callers, not about an error
@@ -69,6 +71,7 @@ class Process:
         self._away_until: float | None = None
         self._pause = FIRST_PAUSE
         self._summary_due = float("-inf")
+        self._news: list[float] = []
         self.outbox.clear()  # the parent tells what the parent did
 
     def after_fork(self) -> None:
@@ -211,10 +214,28 @@ class Process:
             self._next_refresh = self.clock.monotonic() + self.interval * spread
         for key, (machine, asked) in machines.items():
             machine.take(loaded.get(key, SeenText(None)), asked, may_start=for_call)
-        if for_call and self.clock.monotonic() >= self._summary_due:
-            self._summary_due = self.clock.monotonic() + SUMMARY_EVERY
-            with suppress(Away):  # the look itself went well, and that is what decides
-                self.summaries.publish()
+        if for_call:
+            self.speak()
+
+    def speak(self, *, news: bool = False) -> None:
+        """Say how this process stands, if it is time or there is *news*; may block, never raises.
+
+        News are failures and transitions: on a quiet site an operator sees them at once, and a
+        storm of them costs no more than one summary a second.
+        """
+        now = self.clock.monotonic()
+        if now < self._summary_due and not (news and self._news_allowed(now)):
+            return
+        self._summary_due = now + SUMMARY_EVERY
+        with suppress(Away):
+            self.summaries.publish()
+
+    def _news_allowed(self, now: float) -> bool:
+        self._news = [at for at in self._news if now - at < SUMMARY_EVERY]
+        if len(self._news) >= MOST_NEWS:
+            return False
+        self._news.append(now)
+        return True
 
     def _go_alone(self) -> None:
         if self._away_until is not None:

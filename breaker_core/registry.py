@@ -95,9 +95,15 @@ class BreakerRegistry(Mapping[str, CircuitBreaker]):
         """Tell *listener* of every event of these breakers; call what is returned to stop."""
         return self._home.listeners.add(listener)
 
-    def snapshots(self) -> list[Snapshot]:
-        """Return how all breakers stand, in one read of the store; may block, changes nothing."""
+    def snapshots(self, *, fresh: bool = False) -> list[Snapshot]:
+        """Return how all breakers stand, in one read of the store; may block, changes nothing.
+
+        With *fresh* the store is read even when this process looked a moment ago: an operator
+        who has just acted, perhaps in another process, must see what became of it.
+        """
         breakers = list(self.values())  # all known first, so that one look serves all
+        if fresh:
+            self._home.look_now()
         return [each.snapshot() for each in breakers]
 
     def processes(self) -> list[ProcessSummary] | None:

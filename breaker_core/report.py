@@ -60,7 +60,8 @@ def standing(snapshot: Snapshot, reached: Reach | None = None) -> Standing:
             severity=3,
             key="unknown",
             word="Unknown",
-            sentence="store unreachable, last seen closed",
+            sentence="store unreachable, "
+            + ("last seen closed" if snapshot.seen else "never seen by this process"),
         )
     if reached is not None and reached.rejecting and snapshot.fleet_state is State.CLOSED:
         return Standing(severity=1, key="closed", word="Closed", sentence=reach_words(reached))
@@ -218,7 +219,7 @@ def details(snapshot: Snapshot, processes: Sequence[ProcessSummary] | None) -> s
         f"opens at {snapshot.config.failure_threshold}",
         f"  processes: {reach_words(reached)}",
         f"  store: {snapshot.store}",
-        f"  as of: {clock_time(snapshot.as_of)}",
+        f"  as of: {clock_time(snapshot.as_of) if snapshot.seen else 'never seen'}",
         *(f"  {label}: {plain(text)}" for label, text in _about(snapshot) if text),
         "  history:",
         *(f"    {history_line(each)}" for each in snapshot.transitions),

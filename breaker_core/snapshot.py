@@ -52,6 +52,8 @@ class Snapshot:
     """memory, ok, unreachable or off."""
     as_of: float
     """When this was true."""
+    seen: bool
+    """False while the store was never reached: what is said is a mere assumption."""
     used: bool
     """Whether anybody has ever used it."""
     config: BreakerConfig
@@ -95,7 +97,8 @@ def snapshot_of(name: str, look: Look, config: BreakerConfig) -> Snapshot:
         totals=totals,
         epoch=fleet.epoch,
         store=look.store,
-        as_of=look.now - max(0.0, min(look.age, look.now)),
+        as_of=look.now - min(max(0.0, look.age), look.now),
+        seen=look.seen,
         used=fleet.number > 0 or bool(fleet.transitions) or totals["calls"] > 0,
         config=config,
     )

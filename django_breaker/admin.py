@@ -262,8 +262,9 @@ def _notice(seen: Picture) -> Iterator[tuple[str, str]]:
 def _hints(seen: Picture) -> Iterator[str]:
     """Return what makes the page say less than it seems to."""
     if seen.breakers:
-        as_of = min(each.row.snapshot.as_of for each in seen.breakers)
-        yield _("As of %s.") % report.clock_time(as_of)
+        looks = [each.row.snapshot.as_of for each in seen.breakers if each.row.snapshot.seen]
+        if looks:
+            yield _("As of %s.") % report.clock_time(min(looks))
     elif not seen.problem:
         yield _("No breakers are configured. Write them in the setting BREAKERS: %s") % (
             'BREAKERS = {"payments": {"failure_threshold": 3}}'

@@ -130,7 +130,8 @@ def runbook(where: str) -> str:
 def state_detail(row: Row) -> SafeString:
     """Return all about the state at this moment."""
     snapshot = row.snapshot
-    as_of = format_html(_("as of {}"), time(snapshot.as_of))
+    seen = time(snapshot.as_of) if snapshot.seen else _("never seen")
+    as_of = format_html(_("as of {}"), seen)
     last = ""
     if snapshot.last_error and snapshot.last_error_at is not None:
         ago = report.duration(snapshot.as_of - snapshot.last_error_at)

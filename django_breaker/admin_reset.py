@@ -162,8 +162,7 @@ def _reset(
     try:
         breakers[breaker.name].reset(by=request.user.get_username(), reason=reason)
     except BreakerError as error:
-        text = _("%(name)s was not reset, nothing was changed: %(error)s")
-        messages.error(request, text % {"name": breaker.name, "error": error})
+        messages.error(request, _("Not reset: %s") % error)
         return
     after = report.standing(breakers[breaker.name].snapshot()).word
     change = f"{before} → {after}"

@@ -73,7 +73,7 @@ def _look() -> Picture:
         breakers = registry()
     except ImproperlyConfigured as error:
         return Picture((), problem=str(error))
-    snapshots = breakers.snapshots()  # first: what processes say is judged by them
+    snapshots = breakers.snapshots(fresh=True)  # first: what processes say is judged by them
     processes = breakers.processes()
     rows = tuple(_instance(each, processes) for each in snapshots)
     return Picture(rows, shared=breakers.shared, enabled=breakers.enabled)
@@ -81,7 +81,8 @@ def _look() -> Picture:
 
 def look_at(breakers: BreakerRegistry, names: Iterable[str]) -> list[Breaker]:
     """Return the configured ones of *names* as they stand at this moment."""
-    snapshots = [breakers[name].snapshot() for name in names if name in breakers]
+    wanted = set(names)
+    snapshots = [each for each in breakers.snapshots(fresh=True) if each.name in wanted]
     processes = breakers.processes()
     return [_instance(each, processes) for each in snapshots]
 

@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from django.conf import settings
-from django.db import connections, router
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    OperationalError,
+    ProgrammingError,
+    connections,
+    router,
+)
 from django.utils import timezone
 
 from breaker_core import ConfigurationError
@@ -62,7 +68,26 @@ class _Database:
         connection = _Connection(wrapper)
         if wrapper.vendor in SETTINGS:
             connection.execute(SETTINGS[wrapper.vendor], {})
+        self._try_table(connection)
         return connection
+
+    def _try_table(self, connection: SqlConnection) -> None:
+        """Raise an error that says what to do when there is no such table."""
+        try:
+            connection.execute(f"SELECT 1 FROM {self.table} WHERE 1 = 0", {})  # noqa: S608
+        except ProgrammingError as error:  # OperationalError on SQLite, and on a server in trouble
+            raise self._no_table() from error
+        except OperationalError as error:
+            if "no such table" in str(error):
+                raise self._no_table() from error
+            raise
+
+    def _no_table(self) -> LookupError:
+        database = "" if self._alias == DEFAULT_DB_ALIAS else f" --database {self._alias}"
+        return LookupError(
+            f"there is no table {self._name!r} in the database {self._alias!r}: "
+            f"run 'manage.py createcachetable{database}'"
+        )
 
     def describe(self) -> str:
         return f"table {self._name!r} of database {self._alias!r} ({self._vendor})"

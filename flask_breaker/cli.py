@@ -40,7 +40,7 @@ _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for
 def list_breakers(*, as_json: bool) -> None:
     """List all breakers, the worst first."""
     registry = _registry()
-    _print(registry, registry.snapshots(), table, as_json=as_json)
+    _print(registry, registry.snapshots(fresh=True), table, as_json=as_json)
 
 
 @breakers_group.command("show")
@@ -49,7 +49,7 @@ def list_breakers(*, as_json: bool) -> None:
 def show(name: str, *, as_json: bool) -> None:
     """Show all that is known of breaker NAME."""
     registry = _registry()
-    snapshots = [each.snapshot() for each in _named(registry, [name])]
+    snapshots = [each.snapshot(fresh=True) for each in _named(registry, [name])]
     _print(
         registry, snapshots, lambda some, processes: details(some[0], processes), as_json=as_json
     )
@@ -69,7 +69,7 @@ def reset(names: tuple[str, ...], *, reason: str, as_json: bool) -> None:
             "reach. Set BREAKER_CACHE to a cache that all processes share"
         )
     failed = [trouble for each in found if (trouble := _reset(each, reason))]
-    _print(registry, [each.snapshot() for each in found], table, as_json=as_json)
+    _print(registry, [each.snapshot(fresh=True) for each in found], table, as_json=as_json)
     if failed:
         raise click.ClickException("; ".join(failed))
 

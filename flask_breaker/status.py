@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 def status_response(held: AppBreakers) -> Response:
     """Return all breakers, the worst first; status 200 whatever they do, never cached."""
     registry = held.registry
+    snapshots = registry.snapshots(fresh=True)
     processes = registry.processes()
-    snapshots = worst_first(registry.snapshots(), processes)
     told = {
         "environment": held.settings.environment,
-        "breakers": [as_mapping(each, processes) for each in snapshots],
+        "breakers": [as_mapping(each, processes) for each in worst_first(snapshots, processes)],
     }
     response = Response(json.dumps(told), mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"

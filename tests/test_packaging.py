@@ -18,7 +18,7 @@ EXPORTED = {
         *("CircuitOpenError", "ConfigurationError", "Conventions", "LazyBreaker"),
         *("OperatorActed", "Override", "OverrideKind", "ProcessStateChanged", "ProcessSummary"),
         *("Snapshot", "State", "StateChanged", "StoreChanged", "Transition", "UnknownBreakerError"),
-        *("nearest", "read_configs"),
+        *("Attempt", "Failure", "Rejected", "Success", "nearest", "read_configs"),
     },
     "breaker_core.stores": {
         *("CacheStore", "MemoryStore", "SeenText", "SharedStore", "SqlConnection"),

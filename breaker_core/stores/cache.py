@@ -20,8 +20,8 @@ PREFIX_LIMIT = 80
 REDIS_SCHEMES = frozenset({"redis", "rediss", "unix", "valkey", "valkeys"})
 
 WHAT_WORKS = (
-    "What works: Redis or Valkey (Django's RedisCache, django-redis, cachelib and Flask-Caching "
-    "with Redis, a client, or a URL such as 'redis://localhost:6379/0'), Django's DatabaseCache, "
+    "What works: Redis or Valkey (Django's RedisCache, cachelib and Flask-Caching with Redis, "
+    "a client, or a URL such as 'redis://localhost:6379/0'), Django's DatabaseCache, "
     "and a database URL or engine of SQLAlchemy"
 )
 
@@ -149,16 +149,17 @@ def _django_prefix(cache: Any) -> str:
     return f"{cache.key_prefix}:{cache.version}"
 
 
-def _django_redis_core(cache: Any, table: str) -> tuple[SharedStore, str]:
+def _django_redis(cache: Any, table: str) -> tuple[SharedStore, str]:
     from breaker_core.stores.redis import like
 
-    return like(cache._cache.get_client(None, write=True)), _django_prefix(cache)
-
-
-def _django_redis_client(cache: Any, table: str) -> tuple[SharedStore, str]:
-    from breaker_core.stores.redis import like
-
-    return like(cache.client.get_client(write=True)), _django_prefix(cache)
+    try:
+        client = cache._cache.get_client(None, write=True)
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{type(cache).__name__} needs a package that is not installed ({error}): "
+            "pip install 'django-flask-breaker[redis]'"
+        ) from None
+    return like(client), _django_prefix(cache)
 
 
 def _django_table(cache: Any, table: str) -> tuple[SharedStore, str]:
@@ -200,6 +201,8 @@ def _url(cache: Any, table: str) -> tuple[SharedStore, str]:
             if cache.isidentifier()
             else f"the text given is not a URL. {WHAT_WORKS}"  # it may hold a password
         )
+    if "memcache" in scheme.lower():
+        raise ConfigurationError(f"{scheme}:// cannot share breakers: {_MEMCACHED}. {WHAT_WORKS}.")
     if scheme.lower() in REDIS_SCHEMES:
         return redis_from_url(cache), ""
     return from_url(cache, table), ""
@@ -218,8 +221,7 @@ _KINDS: Mapping[str, Kind] = {
     "django.core.cache.backends.filebased.FileBasedCache": _refused(_FILES),
     "django.core.cache.backends.locmem.LocMemCache": _PROCESS,
     "django.core.cache.backends.memcached.BaseMemcachedCache": _refused(_MEMCACHED),
-    "django.core.cache.backends.redis.RedisCache": _django_redis_core,
-    "django_redis.cache.RedisCache": _django_redis_client,
+    "django.core.cache.backends.redis.RedisCache": _django_redis,
     "flask_caching.backends.nullcache.NullCache": _PROCESS,
     "redis.client.Redis": _redis_client,
     "sqlalchemy.engine.base.Engine": _engine,

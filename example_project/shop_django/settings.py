@@ -14,6 +14,7 @@ ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 ROOT_URLCONF = "example_project.shop_django.urls"
 WSGI_APPLICATION = "example_project.shop_django.wsgi.application"
 USE_TZ = True
+TIME_ZONE = "UTC"
 
 # django-admin-interface has no support for Django 6.1 yet.
 THEMED = find_spec("admin_interface") is not None and django.VERSION < (6, 1)

@@ -611,3 +611,55 @@ def test_summaries_say_in_how_many_processes_a_breaker_rejects(fleet: Fleet) -> 
     found = registries[2].processes()
     assert found is not None
     assert [each.breakers["payments"].rejects for each in found] == [True, True, True]
+
+
+def test_a_fresh_look_sees_what_another_process_did_a_moment_ago(fleet: Fleet) -> None:
+    registry, other = fleet.registry(), fleet.process()
+    open_it(fleet, registry["payments"])
+    other.reset(by="alice")
+    assert registry["payments"].snapshot().state is State.OPEN
+    assert registry["payments"].snapshot(fresh=True).state is State.CLOSED
+    other.force_open(by="alice")
+    assert registry.snapshots()[0].override is None
+    assert registry.snapshots(fresh=True)[0].override is not None
+
+
+def test_what_was_never_seen_is_not_called_seen(redis_fleet: Fleet, server: RedisServer) -> None:
+    server.kill()
+    one = redis_fleet.process()
+    snapshot = one.snapshot()
+    assert (snapshot.store, snapshot.seen) == ("unreachable", False)
+    assert snapshot.as_of == redis_fleet.clock.now()
+
+
+def test_a_missing_record_is_a_look_all_the_same(fleet: Fleet) -> None:
+    one = fleet.process()
+    one.snapshot()
+    fleet.clock.advance(0.5)
+    snapshot = one.snapshot()
+    assert (snapshot.seen, snapshot.as_of) == (True, fleet.clock.now() - 0.5)
+
+
+def test_a_failure_is_in_the_summary_at_once(fleet: Fleet) -> None:
+    registry = fleet.registry()
+    fail(registry["payments"])
+    found = registry.processes()
+    assert found is not None
+    assert [each.breakers["payments"].totals["failures"] for each in found] == [1]
+
+
+def test_a_storm_of_failures_writes_few_summaries(tmp_path: Path) -> None:
+    class Counting(CacheStore):
+        published = 0
+
+        def publish(self, key: str, text: str, *, seconds: int) -> None:
+            self.published += 1
+            super().publish(key, text, seconds=seconds)
+
+    store = Counting(f"sqlite:///{tmp_path}/fleet.db")
+    options = {"payments": {"failure_threshold": 1000}}
+    breaker = BreakerRegistry(options, store=store, clock=FakeClock())["payments"]
+    for _ in range(50):
+        fail(breaker)
+    assert 2 <= store.published <= 6
+    store.close()

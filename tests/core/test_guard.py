@@ -244,8 +244,9 @@ def test_an_option_that_no_use_can_have_is_refused(breaker: CircuitBreaker) -> N
     with pytest.raises(ConfigurationError) as caught:
         breaker(failure_threshold=3)
     assert str(caught.value) == (
-        "breaker('payments', …): unknown option for one use 'failure_threshold' "
-        "(did you mean 'failure_on'?)"
+        "breaker('payments', …): 'failure_threshold' is the same for every use, so it belongs to "
+        "the options of the breaker itself; for one use there are fallback, failure_if, "
+        "failure_on, ignore"
     )
 
 
@@ -418,3 +419,19 @@ def test_a_trial_that_was_entered_and_dropped_lets_no_later_call_of_its_thread_p
     clock.advance(60)
     assert breaker.call(int) == 0
     assert breaker.state is State.CLOSED
+
+
+def test_a_class_is_refused_because_it_would_be_a_class_no_more(breaker: CircuitBreaker) -> None:
+    """A decorator above a class statement."""
+    with pytest.raises(ConfigurationError) as caught:
+
+        @breaker
+        class Client:
+            pass
+
+    assert str(caught.value) == (
+        "a breaker cannot decorate the class "
+        "test_a_class_is_refused_because_it_would_be_a_class_no_more.<locals>.Client: decorate the "
+        "methods that can fail. (Django: @method_decorator(protect_view('name'), "
+        "name='dispatch'); Flask: decorators = [breakers.protect_view('name')] in the class)"
+    )

@@ -437,7 +437,7 @@ def test_the_warning_comes_once_whether_a_post_redirects_or_not(button: dict[str
 def test_the_list_renders_with_a_warning_while_the_store_is_away() -> None:
     text = text_of(shown(LIST))
     assert "The breaker store is unreachable: this is what this process last saw." in text
-    assert text.count("? Unknown store unreachable, last seen closed") == 3
+    assert text.count("? Unknown store unreachable, never seen by this process") == 3
 
 
 def test_a_store_that_goes_away_later_leaves_the_last_state(shared_store: RedisOfTest) -> None:

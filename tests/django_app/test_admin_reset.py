@@ -282,7 +282,7 @@ def test_a_reset_that_was_not_stored_is_said_to_have_changed_nothing(
     response = client.post(LIST, fields_of(page))
     assert response.status_code == 302
     (message,) = said(response)
-    assert message.startswith("payments was not reset, nothing was changed: ")
+    assert message.startswith("Not reset: payments: not stored, ")
     assert not LogEntry.objects.exists()
 
 
@@ -290,8 +290,7 @@ def test_switched_off_breakers_are_not_reset(settings: SettingsWrapper) -> None:
     settings.BREAKER_ENABLED = False
     (message,) = said(confirm(client_of(superuser=True), "row"))
     assert message == (
-        "payments was not reset, nothing was changed: payments: breakers are switched off in this "
-        "process (BREAKER_ENABLED is False)"
+        "Not reset: payments: breakers are switched off in this process (BREAKER_ENABLED is False)"
     )
 
 

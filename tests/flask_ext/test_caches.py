@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     Sharing = Callable[..., Breakers]
 
 WORKS = (
-    "What works: Redis or Valkey (Django's RedisCache, django-redis, cachelib and Flask-Caching "
-    "with Redis, a client, or a URL such as 'redis://localhost:6379/0'), Django's DatabaseCache, "
+    "What works: Redis or Valkey (Django's RedisCache, cachelib and Flask-Caching with Redis, "
+    "a client, or a URL such as 'redis://localhost:6379/0'), Django's DatabaseCache, "
     "and a database URL or engine of SQLAlchemy"
 )
 

@@ -164,7 +164,7 @@ def test_list_says_when_the_store_is_away(tmp_path: Path) -> None:
     result = run(app, "list")
     assert result.exit_code == 0
     assert result.stderr == "the breaker store is unreachable: this is what was last seen\n"
-    assert "Unknown, store unreachable, last seen closed" in result.stdout
+    assert "Unknown, store unreachable, never seen by this process" in result.stdout
 
 
 @pytest.mark.shared_breakers

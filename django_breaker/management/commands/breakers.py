@@ -68,7 +68,7 @@ class Command(BaseCommand):
     def _show(
         self, breakers: BreakerRegistry, chosen: list[CircuitBreaker], options: dict[str, Any]
     ) -> None:
-        snapshots = [breaker.snapshot() for breaker in chosen]
+        snapshots = [breaker.snapshot(fresh=True) for breaker in chosen]
         processes = breakers.processes()
         self._warn(breakers, snapshots)
         if options["json"]:
