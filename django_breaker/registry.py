@@ -8,11 +8,13 @@ too; everything else about breakers is the core's.
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Hashable, Iterator, Mapping
 from typing import Any, Final
 
+from django.apps import apps
 from django.core.exceptions import (
     BadRequest,
     ImproperlyConfigured,
@@ -30,6 +32,8 @@ from breaker_core import (
 from breaker_core.isolation import current, forget_all, suspended
 from breaker_core.stores import MemoryStore, SharedStore, store_for
 from django_breaker import conf, signals
+
+logger = logging.getLogger("breaker")
 
 Store = MemoryStore | SharedStore
 
@@ -115,6 +119,7 @@ def _on_the_cache() -> BreakerRegistry:
 
 def build(settings: conf.BreakerSettings, store: Store) -> BreakerRegistry:
     """Return a registry of what *settings* configure on *store*, its events sent as signals."""
+    _warn_if_not_installed()
     made = BreakerRegistry(
         settings.breakers,
         settings.defaults,
@@ -124,6 +129,14 @@ def build(settings: conf.BreakerSettings, store: Store) -> BreakerRegistry:
     )
     made.listen(signals.send)
     return made
+
+
+def _warn_if_not_installed() -> None:
+    if apps.ready and not apps.is_installed("django_breaker"):
+        logger.warning(
+            "breakers are used and 'django_breaker' is not in INSTALLED_APPS: there are no checks, "
+            "no admin pages and no command"
+        )
 
 
 def forget() -> None:

@@ -263,3 +263,11 @@ assert breakers["a"].call(lambda: 5) == 5
 
 def test_the_app_works_without_admin_and_database() -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", BARE], check=True, timeout=60)
+
+
+def test_a_site_that_forgot_the_app_is_told(
+    caplog: pytest.LogCaptureFixture, settings: SettingsWrapper
+) -> None:
+    settings.INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth"]
+    assert breakers["payments"].call(lambda: 1) == 1
+    assert "'django_breaker' is not in INSTALLED_APPS" in caplog.text
