@@ -7,6 +7,7 @@ from breaker_core.errors import (
     BreakerError,
     CircuitOpenError,
     ConfigurationError,
+    StaleActError,
     UnknownBreakerError,
 )
 from breaker_core.events import (
@@ -42,6 +43,7 @@ __all__ = [
     "ProcessSummary",
     "Rejected",
     "Snapshot",
+    "StaleActError",
     "State",
     "StateChanged",
     "StoreChanged",

@@ -16,7 +16,7 @@ from breaker_core.config import (
     refuse_unknown,
 )
 from breaker_core.decide import Act, ClearOverride, Force, Reset, TryNow
-from breaker_core.errors import CircuitOpenError, ConfigurationError
+from breaker_core.errors import CircuitOpenError, ConfigurationError, StaleActError
 from breaker_core.guard import Use, guarded, is_async
 from breaker_core.home import Home, Store
 from breaker_core.machine import here
@@ -242,12 +242,14 @@ class CircuitBreaker(Blocks):
 
     # -- acting ------------------------------------------------------------------------------
 
-    def reset(self, *, by: str = "", reason: str = "") -> None:
+    def reset(self, *, by: str = "", reason: str = "", expected_epoch: str | None = None) -> None:
         """Close it and zero its counts; ends back-off and override.
 
-        Like every act: raises BreakerError when it could not be stored.
+        Like every act: raises BreakerError when it could not be stored. With *expected_epoch*
+        (``snapshot().epoch``) it raises StaleActError, and changes nothing, when the state or an
+        override has changed since that was looked at.
         """
-        self._act(Reset(by=by, reason=reason, **here()))  # type: ignore[arg-type]
+        self._act(Reset(by=by, reason=reason, expected_epoch=expected_epoch, **here()))  # type: ignore[arg-type]
 
     def try_now(self, *, by: str = "", reason: str = "") -> None:
         """Let an open breaker take its next call as a trial."""
@@ -277,9 +279,13 @@ class CircuitBreaker(Blocks):
 
     def _act(self, event: Act) -> None:
         try:
-            self._machine.act(event, self._use.terms)
+            decision = self._machine.act(event, self._use.terms)
         finally:
             self._home.tell(self._machine)
+        if decision.stale:
+            raise StaleActError(
+                f"{self._name}: it has changed since it was looked at; nothing was changed"
+            )
 
 
 def _refuse_async(fn: Callable[..., Any], instead: str) -> None:

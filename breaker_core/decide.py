@@ -86,6 +86,8 @@ class Act(Event):
 
     by: str = ""
     reason: str = ""
+    expected_epoch: str | None = None
+    """Act only while the record is in this epoch: the operator decided on what it showed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,9 +125,12 @@ class Decision:
     retry_after: float | None = None
     transition: Transition | None = None
     """The change of the state or the operator's act that this event was."""
+    stale: bool = False
+    """True for an operator's act that expected another epoch: nothing was changed."""
 
 
 PASSED = Decision()
+STALE = Decision(stale=True)
 
 
 def decide(
@@ -135,6 +140,8 @@ def decide(
 
     When nothing changes, the very same *record* comes back.
     """
+    if isinstance(event, Act) and event.expected_epoch not in (None, record.epoch):
+        return record, STALE
     changed, decision = _RULES[type(event)](record, event, now, config)
     if changed is not record:
         changed = replace(changed, number=record.number + 1)

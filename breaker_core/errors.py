@@ -2,6 +2,7 @@
 
 BreakerError                 root of everything raised by this package
 ├── CircuitOpenError         a call was rejected, the dependency was not touched
+├── StaleActError            an operator's act expected what is true no more
 └── ConfigurationError       a setting or an argument is wrong (also a ValueError)
     └── UnknownBreakerError  a name is not configured (also a KeyError)
 """
@@ -64,6 +65,10 @@ class CircuitOpenError(BreakerError):
         wait = "" if self.retry_after is None else f", retry in {self.retry_after:.1f} s"
         reason = f": {self.reason}" if self.reason else ""
         return f"circuit breaker {self.name!r} is {self.state.value}{reason}{wait}"
+
+
+class StaleActError(BreakerError):
+    """An operator's act was decided on a state that has changed since; nothing was changed."""
 
 
 class UnknownBreakerError(ConfigurationError, KeyError):

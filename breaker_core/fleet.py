@@ -60,6 +60,16 @@ KEEP_CLOSED = 7 * DAY
 """Seconds after which the store may forget a closed breaker that nobody uses."""
 
 
+MOST_UNSETTLED = 8
+"""Changes of which nobody knows whether they were stored, kept until a look tells."""
+MOST_OWED = 1000
+"""Ends of trials kept until the store is back."""
+
+
+class Unsettled(Away):
+    """The store did not say whether it stored a change, and cannot be asked now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """An event for the fleet's record, with the terms it is decided on and the pass it ends."""
@@ -67,6 +77,15 @@ class Step:
     event: Event
     terms: Terms
     held: Pass | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """A change as it was sent: on what record, which steps, and what was decided on them."""
+
+    before: Record
+    steps: list[Step]
+    decided: list[tuple[Record, Decision, float, Terms]]
 
 
 class FleetMachine:
@@ -98,6 +117,8 @@ class FleetMachine:
         self._idle = threading.Condition(self._lock)
         self._changing = False
         self._pending: list[Step] = []
+        self._owed: list[Step] = []
+        self._unsettled: dict[str, Attempted] = {}
         self._own = start(self.name, self.process.steady_now())
         self._epoch_first_seen = self.process.clock.monotonic()
         self._plain: Pass | None = None
@@ -135,7 +156,8 @@ class FleetMachine:
             if self._record is None:
                 try:
                     self._load()
-                except Away:
+                except Exception as error:
+                    self.process.away_for(error)
                     self.go_alone()
 
     def _admit_by_view(self, terms: Terms) -> Pass | None:
@@ -190,8 +212,9 @@ class FleetMachine:
             raise self._rejected_by_contention()
         try:
             decided = self._change([Step(admit, terms)], tries=TRIES)
-        except Away:
+        except Exception as error:
             with self._lock:
+                self.process.away_for(error)
                 self.go_alone()
                 return self._pass_for(self._alone_step(admit, terms))
         finally:
@@ -253,8 +276,9 @@ class FleetMachine:
             steps, self._pending = self._pending, []
         try:
             decided = self._change(steps, tries=TRIES)
-        except Away:
+        except Exception as error:
             with self._lock:
+                self.process.away_for(error)
                 self.go_alone()
                 self._alone_steps(steps)
             return True
@@ -289,6 +313,11 @@ class FleetMachine:
             raise BreakerError(f"{self.name}: not stored, others are changing this breaker")
         try:
             decided = self._change([Step(event, terms)], tries=None)
+        except Unsettled as error:
+            raise BreakerError(
+                f"{self.name}: {self.process.store.describe()} did not say whether it was stored "
+                f"({error}); look at the breaker again"
+            ) from None
         except Away as error:
             raise BreakerError(
                 f"{self.name}: not stored, {self.process.store.describe()} is unreachable "
@@ -318,7 +347,7 @@ class FleetMachine:
     def _change(
         self, steps: list[Step], *, tries: int | None
     ) -> list[tuple[Record, Decision, float, Terms]] | None:
-        """Make *steps* true for the fleet. None: lost too often. Raises Away."""
+        """Make *steps* true for the fleet. None: lost too often. Raises Away, or Unsettled."""
         change, lost, unclear = new_id(), 0, 0
         deadline = time.monotonic() + ACT_PATIENCE
         seen, record = self._base_for(steps)
@@ -327,14 +356,12 @@ class FleetMachine:
             record, decided = self._decide_all(before, steps)
             if record is before:
                 return decided
-            stored = stamped(record, change)
-            result = self._replace(seen, stored)
+            result = self._replace(seen, stamped(record, change))
             if result is not Stored.STORED:
                 unclear += result is Stored.UNCLEAR
                 lost += result is Stored.LOST
-                if unclear > 1:
-                    raise self.process.trouble("the answer to a change was unclear twice")
-                seen, record = self._load()
+                attempt = Attempted(before, steps, decided)
+                seen, record = self._look_after(change, attempt, unclear=unclear)
                 if change not in record.changes:
                     if lost and self._lost_for_good(lost, tries, deadline):
                         return None
@@ -342,6 +369,36 @@ class FleetMachine:
                     continue
             self._tell(before, steps, decided)
             return decided
+
+    def _look_after(
+        self, change: str, attempt: Attempted, *, unclear: int
+    ) -> tuple[SeenText, Record]:
+        """Return what is true after a change that was not clearly stored. Raises as ``_change``."""
+        try:
+            if unclear > 1:
+                raise self.process.trouble("the answer to a change was unclear twice", write=True)
+            return self._load()
+        except Away as away:
+            if not unclear:
+                raise
+            with self._lock:
+                self._unsettled[change] = attempt
+                while len(self._unsettled) > MOST_UNSETTLED:
+                    del self._unsettled[next(iter(self._unsettled))]
+            raise Unsettled(str(away)) from None
+
+    def _settle(self, record: Record) -> None:
+        """Make good the changes of which nobody knew whether *record* has them, and it has."""
+        for change in [each for each in self._unsettled if each in record.changes]:
+            attempt = self._unsettled.pop(change)
+            self._tell(attempt.before, attempt.steps, attempt.decided)
+            for step, (after, decision, _, _) in zip(attempt.steps, attempt.decided, strict=True):
+                if isinstance(step.event, Admit) and decision.permit is not None:
+                    self._give_back(after.epoch, decision.permit, step.terms)
+
+    def _give_back(self, epoch: str, permit: str, terms: Terms) -> None:
+        """Let the fleet have a permit again whose call went on alone."""
+        self._pending.append(Step(Ignored(epoch=epoch, permit=permit), terms))
 
     def _lost_for_good(self, lost: int, tries: int | None, deadline: float) -> bool:
         return time.monotonic() > deadline if tries is None else lost >= tries
@@ -435,6 +492,8 @@ class FleetMachine:
     def take(self, seen: SeenText, asked: int, *, may_start: bool) -> None:
         """Take in what a refresh, begun at adoption *asked*, saw of this breaker. Raises Away."""
         self._looked = self.process.clock.monotonic()
+        if self._is_known(seen):
+            return
         try:
             record = self._parse(seen)
         except Away:
@@ -444,6 +503,17 @@ class FleetMachine:
             self._adopt(seen, record, asked)
         elif may_start and self.used:
             self._start_over(seen)
+
+    def _is_known(self, seen: SeenText) -> bool:
+        """Whether *seen* is what this process acts on: most looks find that, and cost no more."""
+        with self._lock:
+            if self._alone or self._seen is None or seen.text is None:
+                return False
+            if seen.text != self._seen.text:
+                return False
+            self._seen = seen
+            self._confirmed = self._looked
+            return True
 
     def _adopt(self, seen: SeenText | None, record: Record, asked: int | None = None) -> None:
         """Go on from *record*, which the store has.
@@ -464,6 +534,9 @@ class FleetMachine:
             self._act_on(record)
             if copy is not None:
                 self._keep_own_trip(known, copy, record)
+            self._settle(record)
+            self._pending += self._owed
+            self._owed = []
             self._open_plain()
 
     def _act_on(self, record: Record) -> None:
@@ -576,6 +649,9 @@ class FleetMachine:
         for step in steps:
             self._alone_step(step.event, step.terms)
             self._end_own(step)
+            if isinstance(step.event, Ended) and step.event.permit is not None:
+                # The fleet gave this trial its permit, or will wait for it: it must hear the end.
+                self._owed = [*self._owed, step][-MOST_OWED:]
 
     def _alone_step(self, event: Event, terms: Terms) -> tuple[Record, Decision, float, Terms]:
         before, now = self._view(), self._now()

@@ -11,8 +11,10 @@ import asyncio
 import functools
 import inspect
 import logging
+import os
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import ref
@@ -88,6 +90,7 @@ class Use:
         """Let a call in; may block. Raises CircuitOpenError."""
         if inside_trial(self.machine):
             return Call(self, None)
+        held = None
         try:
             held = self.machine.try_admit(self.terms)
             if held is None:
@@ -97,15 +100,15 @@ class Use:
             raise
         except Exception:
             self.home.complain("a breaker could not decide on a call, which passes uncounted")
-            held = None
         finally:
-            self.home.tell(self.machine)
+            self._tell_before(held)
         return Call(self, held)
 
     async def begin_async(self) -> Call:
         """Let a call in; waits for the store in a thread. Raises CircuitOpenError."""
         if inside_trial(self.machine):
             return Call(self, None)
+        held = None
         try:
             held = self.machine.try_admit(self.terms)
             if held is None:
@@ -117,19 +120,36 @@ class Use:
             raise
         except Exception:
             self.home.complain("a breaker could not decide on a call, which passes uncounted")
-            held = None
         finally:
-            self.home.tell(self.machine)
+            self._tell_before(held)
         return Call(self, held)
 
+    def _tell_before(self, held: Pass | None) -> None:
+        """Tell the listeners before a call begins that *held* lets in.
+
+        What may interrupt them, such as SystemExit, also ends the call before it began.
+        """
+        try:
+            self.home.tell(self.machine)
+        except BaseException:
+            if held is not None:
+                self._give_back(held)
+            raise
+
     def _give_back(self, held: Pass) -> None:
-        """The caller was cancelled while it waited to be let in: its permit must not be lost."""
+        """Take back the permit of a call that does not come about, or that nobody can judge."""
         if held.is_trial:
+            held.ended = True
             self._send(held, Ignored(epoch=held.epoch, permit=held.permit))
 
     def _send(self, held: Pass, event: Ended) -> None:
         if self.machine.note(held, event, self.terms):
             self.machine.flush()
+        self.home.tell(self.machine)
+
+    def send_noted(self) -> None:
+        """Send what was noted and tell what came of it; may block, never raises."""
+        self.machine.flush()
         self.home.tell(self.machine)
 
     def fail(self, held: Pass, error: BaseException) -> Outcome:
@@ -188,16 +208,18 @@ class Use:
 class Call:
     """One call under way that did not pass by the gate. None of its methods raises."""
 
-    __slots__ = ("__weakref__", "_held", "_use")
+    __slots__ = ("__weakref__", "_held", "_use", "pid")
 
     def __init__(self, use: Use, held: Pass | None) -> None:
         self._use = use
         self._held = held
+        self.pid = 0
         if held is None:
             return
         if not held.counted:
             use.machine.tally.waved += 1
         elif held.is_trial:
+            self.pid = os.getpid()
             running = tuple(each for each in _trials.get() if _under_way(each) is not None)
             _trials.set((*running, ref(self)))
 
@@ -220,11 +242,11 @@ class Call:
 
     def succeed(self, result: object) -> Outcome:
         """The call returned *result*, which may be a failure all the same."""
-        return self._end(self._use.verdict.of_result(result), result, is_error=False)
+        return self._end(self._judge_result(result), result, is_error=False)
 
     async def succeed_async(self, result: object) -> Outcome:
         """The call returned *result*; waits for the store in a thread."""
-        return await self._end_async(self._use.verdict.of_result(result), result, is_error=False)
+        return await self._end_async(self._judge_result(result), result, is_error=False)
 
     def end_block(self) -> Outcome:
         """The guarded block ended well. It has no result that a predicate could judge."""
@@ -238,30 +260,48 @@ class Call:
         try:
             return self._use.verdict.of_error(error)
         except Exception:
-            logger.exception("a breaker could not judge an error and ignores it")
+            self._use.home.complain("a breaker could not judge an error and ignores it")
             return Outcome.IGNORED
 
-    def _end(self, outcome: Outcome, value: object, *, is_error: bool) -> Outcome:
-        use = self._use
+    def _judge_result(self, result: object) -> Outcome:
         try:
-            event = use.ended(self._held, outcome, value, is_error=is_error)
-            if event is not None and self._held is not None:
-                use._send(self._held, event)
+            return self._use.verdict.of_result(result)
+        except BaseException:  # such as SystemExit: the predicate's errors were caught before
+            self._abandon()
+            raise
+
+    def _end(self, outcome: Outcome, value: object, *, is_error: bool) -> Outcome:
+        use, held = self._use, self._held
+        try:
+            event = use.ended(held, outcome, value, is_error=is_error)
+            if event is not None and held is not None:
+                use._send(held, event)
         except Exception:
             use.home.complain("a breaker could not take down the end of a call")
+            self._abandon()
         return outcome
 
     async def _end_async(self, outcome: Outcome, value: object, *, is_error: bool) -> Outcome:
-        use = self._use
+        use, held = self._use, self._held
         try:
-            event = use.ended(self._held, outcome, value, is_error=is_error)
-            if event is not None and self._held is not None:
-                if use.machine.note(self._held, event, use.terms):
-                    await threads.run(use.machine.flush)
+            event = use.ended(held, outcome, value, is_error=is_error)
+            if event is not None and held is not None:
+                if use.machine.note(held, event, use.terms):
+                    if isinstance(value, GeneratorExit):  # the coroutine is closed: no more awaits
+                        threads.start(use.send_noted)
+                    else:
+                        await threads.run(use.send_noted)
                 use.home.tell(use.machine)
         except Exception:
             use.home.complain("a breaker could not take down the end of a call")
+            self._abandon()
         return outcome
+
+    def _abandon(self) -> None:
+        """Give a permit back whose call ended in a way that cannot be told; never raises."""
+        if self._held is not None:
+            with suppress(Exception):
+                self._use._give_back(self._held)
 
 
 def inside_trial(machine: Machine) -> bool:
@@ -272,7 +312,9 @@ def inside_trial(machine: Machine) -> bool:
 
 def _under_way(trial: ref[Call]) -> Call | None:
     call = trial()
-    return None if call is None or call.ended else call
+    if call is None or call.ended:
+        return None
+    return call if call.pid == os.getpid() else None  # a fork took the context along, not the call
 
 
 def is_async(fn: Callable[..., Any]) -> bool:

@@ -95,7 +95,10 @@ class Verdict:
 
     def text_of_error(self, error: BaseException) -> str:
         """Return what the record keeps of *error*: its class, and its text if that is wanted."""
-        name = type(error).__qualname__
+        try:
+            name = str(type(error).__qualname__)
+        except Exception:  # a metaclass can do that
+            name = "an exception"
         if not self._config.record_error_messages:
             return clip(name)
         try:

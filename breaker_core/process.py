@@ -15,7 +15,6 @@ import re
 import threading
 import weakref
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from breaker_core.clock import Clock, WallClock
@@ -69,6 +68,8 @@ class Process:
         self._next_refresh = float("-inf")
         self._proved = False
         self._away_until: float | None = None
+        self._write_away_until: float | None = None
+        self._mistaken = False
         self._pause = FIRST_PAUSE
         self._summary_due = float("-inf")
         self._news: list[float] = []
@@ -88,7 +89,7 @@ class Process:
     @property
     def reachable(self) -> bool:
         """Whether the last operation on the store went well."""
-        return self._away_until is None and not self.refused
+        return self._away_until is None and self._write_away_until is None and not self.refused
 
     # -- asking the store --------------------------------------------------------------------
 
@@ -100,28 +101,55 @@ class Process:
     def replace(self, key: str, seen: SeenText, text: str, *, seconds: int | None) -> Stored:
         """Compare-and-set; raises Away only while the store is known to be in trouble."""
         self._stay_away_or_try()
+        self._leave_writing_or_try()
         try:
             result = self.store.replace(key, seen, text, seconds=seconds)
         except Exception as error:  # a store that breaks its promise must hurt nobody
             logger.debug("breaker store raised in replace: %s", error)
             return Stored.UNCLEAR
         if result is not Stored.UNCLEAR:
-            self._well()
+            self._well(wrote=True)
         return result
 
     def publish(self, key: str, text: str, *, seconds: int) -> None:
         """Set what this process alone writes; raises Away."""
-        self._ask(lambda: self.store.publish(key, text, seconds=seconds))
+        self._stay_away_or_try()
+        self._leave_writing_or_try()
+        try:
+            self.store.publish(key, text, seconds=seconds)
+        except Exception as error:
+            raise self.trouble(error, write=True) from None
+        self._well(wrote=True)
 
-    def trouble(self, error: object) -> Away:
-        """Take down that the store failed; return what to raise."""
+    def trouble(self, error: object, *, write: bool = False) -> Away:
+        """Take down that the store failed; return what to raise.
+
+        With *write* it failed to take what was written, as a full or read-only server does: it is
+        still asked how things stand.
+        """
         with self._lock:
-            first = self._away_until is None
-            self._away_until = self.clock.monotonic() + self._pause
+            first = self.reachable
+            until = self.clock.monotonic() + self._pause
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            if write:
+                self._write_away_until = until
+            else:
+                self._away_until = until
         if first:
             self._tell_store(reachable=False, error=_text_of(error))
         return Away(str(error))
+
+    def away_for(self, error: Exception) -> None:
+        """Take *error*, met while the store was asked, for trouble of the store.
+
+        Anything but Away is a mistake of this package or of a store, and is logged as such, once.
+        """
+        if isinstance(error, Away):
+            return
+        level = logging.DEBUG if self._mistaken else logging.ERROR
+        self._mistaken = True
+        logger.log(level, "a look at the breaker store failed in an unexpected way", exc_info=error)
+        self.trouble(error)
 
     def _ask(self, operation: Callable[[], T]) -> T:
         self._stay_away_or_try()
@@ -146,6 +174,16 @@ class Process:
         if not self._proved:
             self._prove()
 
+    def _leave_writing_or_try(self) -> None:
+        """Raise Away while nothing can be written, except to the one caller that may try again."""
+        with self._lock:
+            if self._write_away_until is None:
+                return
+            now = self.clock.monotonic()
+            if now < self._write_away_until:
+                raise Away("the store takes no changes; it is left alone for a while")
+            self._write_away_until = now + self._pause
+
     def _prove(self) -> None:
         """Try the store's compare-and-set once, before anything rests on it."""
         self._proved = True
@@ -163,13 +201,19 @@ class Process:
             self._tell_store(reachable=False, error=self.refused)
             raise Away(self.refused)
 
-    def _well(self) -> None:
-        if self._away_until is None:
+    def _well(self, *, wrote: bool = False) -> None:
+        """Take down that the store answered, or, if it *wrote*, that it took a change."""
+        if self.reachable or (self._away_until is None and not wrote):
             return
         with self._lock:
-            self._away_until = None
+            if self._away_until is not None:
+                self._away_until = None
+                self._next_refresh = float("-inf")  # what was done alone ends now
+            if wrote:
+                self._write_away_until = None
+            if not self.reachable:
+                return
             self._pause = FIRST_PAUSE
-            self._next_refresh = float("-inf")  # what was done alone ends now
         self._tell_store(reachable=True, error="")
 
     def _tell_store(self, *, reachable: bool, error: str) -> None:
@@ -200,7 +244,8 @@ class Process:
             return
         try:
             self._look_at_all(for_call)
-        except Away:
+        except Exception as error:
+            self.away_for(error)
             self._go_alone()
         finally:
             if for_call:
@@ -227,8 +272,11 @@ class Process:
         if now < self._summary_due and not (news and self._news_allowed(now)):
             return
         self._summary_due = now + SUMMARY_EVERY
-        with suppress(Away):
+        try:
             self.summaries.publish()
+        except Exception as error:  # statistics are not state: nothing else suffers
+            if not isinstance(error, Away):
+                logger.debug("a summary could not be published", exc_info=error)
 
     def _news_allowed(self, now: float) -> bool:
         self._news = [at for at in self._news if now - at < SUMMARY_EVERY]

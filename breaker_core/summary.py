@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from breaker_core.machine import HOST
-from breaker_core.record import SCHEMA, State, clip
+from breaker_core.record import FARTHEST, SCHEMA, State, clip
 from breaker_core.stores.base import Stored
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ def _listed(text: str | None) -> dict[str, float]:
     good = {
         each: float(at)
         for each, at in processes.items()
-        if isinstance(at, int | float)
+        if type(at) in (int, float)
+        and abs(at) < FARTHEST
         and 0 < len(each) <= 120
         and each.isascii()
         and each.isprintable()

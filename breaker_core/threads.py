@@ -33,12 +33,25 @@ async def run(work: Callable[[], T], *, unwanted: Callable[[T], object] | None =
     When the caller is cancelled meanwhile, *work* still ends, and its result goes to *unwanted*.
     """
     future = _executor().submit(work)
+    waiting = asyncio.wrap_future(future)
     try:
-        return await asyncio.shield(asyncio.wrap_future(future))
+        return await asyncio.shield(waiting)
     except asyncio.CancelledError:
+        waiting.add_done_callback(_hear)
         if unwanted is not None:
             future.add_done_callback(lambda done: _hand_over(done, unwanted))
         raise
+
+
+def start(work: Callable[[], object]) -> None:
+    """Run *work* in a thread and do not wait: for callers that may not await any more."""
+    _executor().submit(work)
+
+
+def _hear(future: asyncio.Future[T]) -> None:
+    """Take an error that nobody waits for any more, so that asyncio does not complain of it."""
+    if not future.cancelled():
+        future.exception()
 
 
 def _hand_over(done: Future[T], unwanted: Callable[[T], object]) -> None:

@@ -17,7 +17,15 @@ EXPORTED = {
         *("BreakerConfig", "BreakerError", "BreakerEvent", "BreakerRegistry", "CircuitBreaker"),
         *("CircuitOpenError", "ConfigurationError", "Conventions", "LazyBreaker"),
         *("OperatorActed", "Override", "OverrideKind", "ProcessStateChanged", "ProcessSummary"),
-        *("Snapshot", "State", "StateChanged", "StoreChanged", "Transition", "UnknownBreakerError"),
+        *(
+            "Snapshot",
+            "StaleActError",
+            "State",
+            "StateChanged",
+            "StoreChanged",
+            "Transition",
+            "UnknownBreakerError",
+        ),
         *("Attempt", "Failure", "Rejected", "Success", "nearest", "read_configs"),
     },
     "breaker_core.stores": {
