@@ -20,6 +20,7 @@ from breaker_core import (
     CircuitOpenError,
     OperatorActed,
     ProcessStateChanged,
+    StaleActError,
     State,
     StateChanged,
     StoreChanged,
@@ -663,3 +664,144 @@ def test_a_storm_of_failures_writes_few_summaries(tmp_path: Path) -> None:
         fail(breaker)
     assert 2 <= store.published <= 6
     store.close()
+
+
+# -- trouble in the middle of a change -------------------------------------------------------
+
+
+class FreezesAtReplace(CacheStore):
+    """Its server freezes when a change is about to be sent, and stores it when it thaws."""
+
+    armed: RedisServer | None = None
+
+    def replace(self, key: str, seen: SeenText, text: str, *, seconds: int | None) -> Stored:
+        if self.armed is not None:
+            self.armed.signal(signal.SIGSTOP)
+            self.armed = None
+        return super().replace(key, seen, text, seconds=seconds)
+
+
+def freezing(server: RedisServer, clock: FakeClock) -> tuple[FreezesAtReplace, CircuitBreaker]:
+    store = FreezesAtReplace(server.url)
+    return store, BreakerRegistry({"payments": OPTIONS}, store=store, clock=clock)["payments"]
+
+
+def test_an_act_of_which_nobody_knows_is_not_said_to_have_changed_nothing(
+    redis_fleet: Fleet, server: RedisServer
+) -> None:
+    store, one = freezing(server, redis_fleet.clock)
+    other = redis_fleet.process()
+    succeed(one)
+    heard = events_of(one)
+    store.armed = server
+    with pytest.raises(BreakerError, match="did not say whether it was stored"):
+        one.force_open(by="alice")
+    server.signal(signal.SIGCONT)
+    redis_fleet.clock.advance(2)
+    assert rejected(other).reason == "forced open by alice"
+    rejected(one)
+    assert [type(each) for each in heard] == [StoreChanged, StoreChanged, OperatorActed]
+    store.close()
+
+
+def test_a_trial_that_the_store_gave_in_silence_is_given_back(
+    redis_fleet: Fleet, server: RedisServer
+) -> None:
+    store, one = freezing(server, redis_fleet.clock)
+    other = redis_fleet.process()
+    succeed(other)
+    open_it(redis_fleet, one)
+    redis_fleet.clock.advance(10)
+    store.armed = server
+    fail(one)  # alone: nobody knows of the permit
+    server.signal(signal.SIGCONT)
+    redis_fleet.clock.advance(2)
+    assert redis_fleet.record()["trials"] != []
+    succeed(one)  # its look finds the permit and gives it back, so that this call can have it
+    assert redis_fleet.record()["state"] == "closed"
+    store.close()
+
+
+def test_a_trial_that_ended_while_the_store_was_away_is_told_afterwards(
+    redis_fleet: Fleet, server: RedisServer
+) -> None:
+    one, other = redis_fleet.processes(2)
+    open_it(redis_fleet, one)
+    redis_fleet.clock.advance(10)
+    with one.guard():
+        server.signal(signal.SIGSTOP)
+    server.signal(signal.SIGCONT)
+    redis_fleet.clock.advance(2)
+    Context().run(succeed, one)
+    redis_fleet.clock.advance(1)
+    succeed(other)
+    assert redis_fleet.record()["state"] == "closed"
+
+
+def test_a_store_that_takes_no_changes_is_complained_of_once(
+    redis_fleet: Fleet, server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    import redis
+
+    client = redis.Redis.from_url(server.url)
+    one = redis_fleet.process()
+    succeed(one)
+    client.config_set("maxmemory", 1)
+    with caplog.at_level(logging.INFO, "breaker"):
+        for _ in range(8):
+            fail(one) if one.snapshot().state is State.CLOSED else rejected(one)
+            redis_fleet.clock.advance(1)
+        assert caplog.text.count("is unreachable") == 1
+        assert caplog.text.count("is back") == 0
+        client.config_set("maxmemory", 0)
+        redis_fleet.clock.advance(60)
+        succeed(one)
+        fail(one)
+    assert caplog.text.count("is back") == 1
+    assert one.snapshot().store == "ok"
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [f'{{"a": 1{"0" * 400}}}', '{"a": true}', '{"a": null}', '{"\\n": 1}', "[]", '{"a": 1e308}'],
+)
+def test_garbage_in_the_directory_of_processes_hurts_nobody(fleet: Fleet, listed: str) -> None:
+    registry = fleet.registry()
+    store = fleet.stores[0]
+    key = "d:1:processes"
+    text = f'{{"schema": 1, "processes": {listed}}}'
+    store.replace(key, store.load([key])[key], text, seconds=None)
+    breaker = registry["payments"]
+    breaker.force_open()
+    rejected(breaker)
+    fleet.clock.advance(6)
+    rejected(breaker)
+    found = registry.processes()
+    assert found is not None
+    assert len(found) == 1
+
+
+def test_a_reset_that_expected_another_epoch_changes_nothing(fleet: Fleet) -> None:
+    one, other = fleet.processes(2)
+    epoch = one.snapshot().epoch
+    other.force_open(by="alice", reason="DO NOT TOUCH")
+    before = fleet.record()
+    with pytest.raises(StaleActError, match="it has changed since it was looked at"):
+        one.reset(by="bob", expected_epoch=epoch)
+    assert fleet.record() == before
+    one.reset(by="bob", expected_epoch=one.snapshot(fresh=True).epoch)
+    assert fleet.record()["override"] is None
+
+
+def test_a_look_that_finds_nothing_new_is_not_parsed(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from breaker_core import fleet as module
+
+    one = fleet.process()
+    succeed(one)
+    monkeypatch.setattr(module, "from_text", lambda text: pytest.fail("parsed again"))
+    fleet.clock.advance(5)
+    snapshot = one.snapshot()
+    assert snapshot.as_of == fleet.clock.now()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import os
 import threading
 import time
 import traceback
@@ -15,9 +16,14 @@ import pytest
 from breaker_core import BreakerConfig, CircuitBreaker, CircuitOpenError, ConfigurationError, State
 from breaker_core.guard import is_async
 from breaker_core.local import LocalMachine
+from breaker_core.stores import CacheStore, SeenText, Stored
 from breaker_core.testing import FakeClock
+from tests.core.forking import needs_fork
+from tests.servers import wait_until
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from breaker_core.machine import Pass, Terms
 
 CONFIG = BreakerConfig(failure_threshold=2, open_timeout=10)
@@ -435,3 +441,146 @@ def test_a_class_is_refused_because_it_would_be_a_class_no_more(breaker: Circuit
         "methods that can fail. (Django: @method_decorator(protect_view('name'), "
         "name='dispatch'); Flask: decorators = [breakers.protect_view('name')] in the class)"
     )
+
+
+# -- permits that could be lost --------------------------------------------------------------------
+
+
+class Stop(SystemExit):
+    pass
+
+
+def stop(value: object) -> bool:
+    raise Stop
+
+
+def in_half_open(clock: FakeClock, **options: Any) -> CircuitBreaker:
+    """A breaker whose next call is a trial."""
+    breaker = CircuitBreaker("x", BreakerConfig(failure_threshold=1, **options), clock=clock)
+    with pytest.raises(ZeroDivisionError):
+        breaker.call(lambda: 1 / 0)
+    clock.advance(60)
+    return breaker
+
+
+def test_a_predicate_that_ends_the_process_gives_the_permit_back(clock: FakeClock) -> None:
+    """Rule 6, and pitfall 35."""
+    breaker = in_half_open(clock, failure_if=stop)
+    with pytest.raises(Stop):
+        breaker.call(int)
+    assert breaker.snapshot().trials == 0
+
+
+def test_a_listener_that_ends_the_process_gives_the_permit_back(clock: FakeClock) -> None:
+    """Rule 6."""
+    breaker = in_half_open(clock)
+    breaker.listen(stop)
+    with pytest.raises(Stop):
+        breaker.call(int)
+    assert breaker.snapshot().trials == 0
+
+
+def test_an_error_whose_class_cannot_be_named_gives_the_permit_back(clock: FakeClock) -> None:
+    """Rule 6: and the caller gets its own error."""
+
+    class Nameless(type):
+        def __getattribute__(cls, name: str) -> Any:
+            if name == "__qualname__":
+                raise RuntimeError
+            return super().__getattribute__(name)
+
+    class OddError(Exception, metaclass=Nameless):
+        pass
+
+    def odd() -> None:
+        raise OddError
+
+    breaker = in_half_open(clock)
+    with pytest.raises(OddError):
+        breaker.call(odd)
+    assert breaker.snapshot().trials == 0
+
+
+def test_a_coroutine_that_is_closed_in_its_trial_gives_the_permit_back(tmp_path: Path) -> None:
+    """Rule 6: nothing can be awaited any more, so the store is told in a thread."""
+    store = CacheStore(f"sqlite:///{tmp_path}/x.db")
+    clock = FakeClock()
+    options = BreakerConfig(failure_threshold=1)
+    breaker = CircuitBreaker("x", options, store=store, clock=clock)
+    with pytest.raises(ZeroDivisionError):
+        breaker.call(lambda: 1 / 0)
+    clock.advance(60)
+
+    async def main() -> None:
+        entered = asyncio.Event()
+
+        async def hang() -> None:
+            entered.set()
+            await asyncio.Event().wait()
+
+        trial = breaker.call_async(hang)
+        step = trial.__await__()
+        waiting = next(step)  # for the thread that asks the store
+        while not entered.is_set():
+            if waiting is not None:
+                await asyncio.wait([waiting])
+            waiting = step.send(None)
+        step.close()
+
+    asyncio.run(main())
+    wait_until(lambda: breaker.snapshot(fresh=True).trials == 0, "the permit is back")
+    store.close()
+
+
+@needs_fork
+def test_a_child_of_a_fork_is_not_part_of_its_parents_trial(clock: FakeClock) -> None:
+    """Rule 1: calls inside a trial pass; the child's are not inside."""
+    breaker = in_half_open(clock, trial_timeout=600)
+    with breaker.guard():
+        assert breaker.call(int) == 0, "in the trial's own process it is part of it"
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if _is_rejected(breaker) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _is_rejected(breaker: CircuitBreaker) -> bool:
+    try:
+        breaker.call(int)
+    except CircuitOpenError:
+        return True
+    return False
+
+
+def test_an_async_call_that_is_cancelled_while_its_failure_is_stored_is_told_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """G1: the transition was made, so somebody must hear of it."""
+    slow = threading.Event()
+
+    class Slow(CacheStore):
+        def replace(self, key: str, seen: SeenText, text: str, *, seconds: int | None) -> Stored:
+            slow.set()
+            return super().replace(key, seen, text, seconds=seconds)
+
+    store = Slow(f"sqlite:///{tmp_path}/x.db")
+    options = BreakerConfig(failure_threshold=1)
+    breaker = CircuitBreaker("x", options, store=store, clock=FakeClock())
+    breaker.call(int)
+    slow.clear()
+    heard: list[object] = []
+    breaker.listen(heard.append)
+
+    async def fail() -> None:
+        raise OSError
+
+    async def main() -> None:
+        task = asyncio.ensure_future(breaker.call_async(fail))
+        while not slow.is_set():
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    wait_until(lambda: heard, "the transition is told")
+    store.close()
