@@ -65,6 +65,11 @@ class _Database:
     def connect(self) -> SqlConnection:
         wrapper = connections.create_connection(self._alias)
         wrapper.ensure_connection()
+        if (
+            wrapper.vendor == "sqlite"
+        ):  # it keeps any bytes as text, one bad row must spoil no other
+            driver: Any = wrapper.connection
+            driver.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         connection = _Connection(wrapper)
         if wrapper.vendor in SETTINGS:
             connection.execute(SETTINGS[wrapper.vendor], {})

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 REPLACE = """
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-if ARGV[3] == '' then redis.call('SET', KEYS[1], ARGV[2])
-else redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) end
+local value = false
+if redis.call('TYPE', KEYS[1]).ok == 'string' then value = redis.call('GET', KEYS[1]) end
+if value ~= (ARGV[3] or false) then return 0 end
+if ARGV[2] == '' then redis.call('SET', KEYS[1], ARGV[1])
+else redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
 return 1
 """
-"""``redis.call`` and not ``server.call``: Valkey knows both, Redis only this one."""
+"""The new text, the seconds to keep it or '', and what was seen, left out for a missing key.
+
+A key of another type counts as missing, as MGET reports it: ``SET NX`` could never replace it.
+``redis.call`` and not ``server.call``: Valkey knows both, Redis only this one.
+"""
 
 
 class RedisTexts(SharedStore):
@@ -47,12 +53,10 @@ class RedisTexts(SharedStore):
         return {key: _seen(value) for key, value in zip(wanted, values, strict=True)}
 
     def replace(self, key: str, seen: SeenText, text: str, *, seconds: int | None) -> Stored:
+        keep = "" if seconds is None else str(seconds)
+        proof = [] if seen.text is None else [seen.token]
         try:
-            if seen.text is None:
-                done = self._ours().set(key, text, nx=True, ex=seconds)
-            else:
-                keep = "" if seconds is None else str(seconds)
-                done = self._run_script(key, seen.token, text, keep)
+            done = self._run_script(key, text, keep, *proof)
         except Exception:
             return Stored.UNCLEAR
         return Stored.STORED if done else Stored.LOST
@@ -75,17 +79,17 @@ class RedisTexts(SharedStore):
         if client is not None:
             client.close()
 
-    def _run_script(self, key: str, token: object, text: str, keep: str) -> Any:
+    def _run_script(self, key: str, *values: object) -> Any:
         """Run the script by its digest; a server that forgot it costs one more round trip."""
         client = self._ours()
         if not self._digest:
             self._digest = client.register_script(REPLACE).sha
         try:
-            return client.evalsha(self._digest, 1, key, token, text, keep)
+            return client.evalsha(self._digest, 1, key, *values)
         except Exception as error:
             if type(error).__name__ != "NoScriptError":
                 raise
-            return client.eval(REPLACE, 1, key, token, text, keep)
+            return client.eval(REPLACE, 1, key, *values)
 
     def _ours(self) -> Any:
         client = self._client

@@ -31,6 +31,8 @@ UPDATE = (
     "UPDATE {table} SET value = %(value)s, expires = %(expires)s "
     "WHERE cache_key = %(key)s AND value = %(seen)s"
 )
+UPDATE_BYTES = UPDATE.replace("AND value =", "AND CAST(value AS BLOB) =")
+"""For a value that is no text: only SQLite returns such, and a text never equals bytes there."""
 INSERT = "INSERT INTO {table} (cache_key, value, expires) VALUES (%(key)s, %(value)s, %(expires)s)"
 OVERWRITE = "UPDATE {table} SET value = %(value)s, expires = %(expires)s WHERE cache_key = %(key)s"
 SWEEP = (
@@ -45,7 +47,10 @@ class SqlConnection(Protocol):
     def execute(
         self, statement: str, values: Mapping[str, object]
     ) -> tuple[Sequence[Sequence[Any]], int]:
-        """Run *statement* (values as ``%(name)s``); return its rows and how many it changed."""
+        """Run *statement* (values as ``%(name)s``); return its rows and how many it changed.
+
+        A text in a row that is not valid UTF-8 comes with surrogate escapes, or as bytes.
+        """
         ...
 
     def time(self, when: datetime) -> object:
@@ -110,7 +115,7 @@ class SqlTexts(SharedStore):
             rows, _ = connection.execute(
                 SELECT.format(table=self._database.table, keys=marks), names
             )
-            found.update((key, SeenText(str(value), value)) for key, value in rows)
+            found.update((key, _seen(value)) for key, value in rows)
         return found
 
     def _swap(self, connection: SqlConnection, key: str, seen: SeenText, text: str) -> Stored:
@@ -118,7 +123,8 @@ class SqlTexts(SharedStore):
         if seen.text is None:
             done = self._insert(connection, values)
         else:
-            done = self._execute(connection, UPDATE, {**values, "seen": seen.token}) == 1
+            update = UPDATE_BYTES if isinstance(seen.token, bytes) else UPDATE
+            done = self._execute(connection, update, {**values, "seen": seen.token}) == 1
         return Stored.STORED if done else Stored.LOST
 
     def _insert(self, connection: SqlConnection, values: Mapping[str, object]) -> bool:
@@ -153,3 +159,9 @@ class SqlTexts(SharedStore):
         self, connection: SqlConnection, statement: str, values: Mapping[str, object]
     ) -> int:
         return connection.execute(statement.format(table=self._database.table), values)[1]
+
+
+def _seen(value: str | bytes) -> SeenText:
+    raw = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+    text = raw.decode("utf-8", "replace")
+    return SeenText(text, value if text == value else raw)

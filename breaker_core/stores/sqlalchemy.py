@@ -37,6 +37,9 @@ class AlchemyDatabase:
 
     def connect(self) -> SqlConnection:
         plain = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        if self._dialect == "sqlite":  # it keeps any bytes as text, one bad row must spoil no other
+            driver: Any = plain.connection.driver_connection
+            driver.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         connection = _Connection(plain, self._dialect)
         for statement in SETTINGS.get(self._dialect, []):
             connection.execute(statement, {})

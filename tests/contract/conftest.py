@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
+import redis
 from django.core.cache.backends.db import DatabaseCache
 from django.core.cache.backends.redis import RedisCache
 from django.core.management import call_command
@@ -15,7 +20,7 @@ from django.test import override_settings
 from breaker_core.stores import CacheStore, SharedStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 TABLE = "breaker_cache"
@@ -127,6 +132,58 @@ _OPENERS: dict[str, Callable[[pytest.FixtureRequest, Path], SharedStore]] = {
 }
 
 
+Garble = Callable[[str, bytes], None]
+GARBAGE: dict[str, tuple[bytes, str]] = {
+    "no JSON": (b"garbage", ""),
+    "empty": (b"", ""),
+    "of a million letters": (b"x" * 1_000_000, ""),
+    "with a NUL": (b"a\0b", "PostgreSQL"),
+    "not UTF-8": (b"\xff\0\xfe", "PostgreSQL"),
+    "not UTF-8, of a million bytes": (b"\xff" * 1_000_000, "PostgreSQL"),
+}
+"""Values that nobody of us writes, and the database that cannot hold them."""
+
+
+@pytest.fixture
+def garble(request: pytest.FixtureRequest, tmp_path: Path, name: str, store: CacheStore) -> Garble:
+    """How to set the value of a key, past the store, to any bytes."""
+
+    def garble_one(key: str, raw: bytes) -> None:
+        if "SQLite" in name:
+            _garble_sqlite(tmp_path, store._prefix + key, raw)
+        elif "PostgreSQL" in name:
+            _garble_postgres(request.getfixturevalue("postgres_server"), store._prefix + key, raw)
+        else:
+            kind = "valkey" if "alkey" in name else "redis"
+            with redis.Redis.from_url(request.getfixturevalue(f"{kind}_server").url) as client:
+                assert client.set(store._prefix + key, raw, xx=True)
+
+    return garble_one
+
+
+def _garble_sqlite(folder: Path, key: str, raw: bytes) -> None:
+    (path,) = folder.glob("*.db")
+    statement = f"UPDATE {TABLE} SET value = CAST(? AS TEXT) WHERE cache_key = ?"  # noqa: S608
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute(statement, (raw, key)).rowcount == 1
+
+
+def _garble_postgres(server: Any, key: str, raw: bytes) -> None:
+    statement = f"UPDATE {TABLE} SET value = %s WHERE cache_key = %s"  # noqa: S608
+    with psycopg.connect(server.url.replace("+psycopg", ""), autocommit=True) as connection:
+        assert connection.execute(statement, (raw.decode(), key)).rowcount == 1
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "name" in metafunc.fixturenames:
+    if "raw" in metafunc.fixturenames:
+        metafunc.parametrize(
+            ("name", "raw"),
+            [
+                pytest.param(name, raw, id=f"{name}, {kind}")
+                for kind, (raw, never) in GARBAGE.items()
+                for name in _OPENERS
+                if not never or never not in name
+            ],
+        )
+    elif "name" in metafunc.fixturenames:
         metafunc.parametrize("name", list(_OPENERS))

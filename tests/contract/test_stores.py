@@ -57,6 +57,30 @@ def test_any_text_comes_back_as_it_went_in(store: SharedStore) -> None:
         assert store.replace(key, seen, "next", seconds=60) is Stored.STORED
 
 
+def test_garbage_is_seen_replaced_once_and_spoils_no_other_key(
+    store: SharedStore, garble: Callable[[str, bytes], None], raw: bytes
+) -> None:
+    for key in (KEY, "r:1:other"):
+        store.replace(key, SeenText(None), "one", seconds=60)
+    garble(KEY, raw)
+    seen = store.load([KEY, "r:1:other"])
+    assert seen["r:1:other"].text == "one"
+    assert seen[KEY].text == raw.decode("utf-8", "replace")
+    assert store.replace(KEY, seen[KEY], "two", seconds=60) is Stored.STORED
+    assert store.replace(KEY, seen[KEY], "three", seconds=60) is Stored.LOST
+    assert store.load([KEY])[KEY].text == "two"
+
+
+def test_garbage_that_changed_is_not_what_was_seen(
+    store: SharedStore, garble: Callable[[str, bytes], None], raw: bytes
+) -> None:
+    store.replace(KEY, SeenText(None), "one", seconds=60)
+    garble(KEY, raw)
+    seen = store.load([KEY])[KEY]
+    garble(KEY, b"other garbage")
+    assert store.replace(KEY, seen, "two", seconds=60) is Stored.LOST
+
+
 def test_many_keys_are_loaded_at_once(store: SharedStore) -> None:
     for number in range(10):
         store.replace(f"r:1:{number}", SeenText(None), str(number), seconds=60)
