@@ -8,6 +8,7 @@ one that was leaves an entry in the admin's log.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,8 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from breaker_core import BreakerError, report
+from breaker_core import BreakerError, StaleActError, report
+from breaker_core.text import plain
 from django_breaker import admin_cells as cells
 from django_breaker.admin_rows import environment, look_at
 from django_breaker.registry import registry
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 RESET = "_reset"
 """Name of every button and field that names a breaker to reset."""
 CONFIRM = "_confirm"
+DRAWN = "_drawn"
 REASON_LIMIT = 300
 TEMPLATE = "admin/django_breaker/breaker/reset_confirmation.html"
 
@@ -61,13 +64,10 @@ class Item:
         return self.breaker.name
 
     @property
-    def epoch(self) -> str:
-        return self.breaker.row.snapshot.epoch
-
-    @property
-    def at(self) -> str:
-        """When the state was looked at, in seconds, as text for a form field."""
-        return repr(self.breaker.row.snapshot.as_of)
+    def drawn(self) -> tuple[str, float]:
+        """The epoch that the page shows, and when that was looked at."""
+        snapshot = self.breaker.row.snapshot
+        return snapshot.epoch, snapshot.as_of
 
     @property
     def state(self) -> str:
@@ -93,35 +93,44 @@ def answer(admin: BreakerAdmin, request: HttpRequest, names: Iterable[str]) -> H
     except ImproperlyConfigured as error:
         messages.error(request, str(error))
         return HttpResponseRedirect(request.get_full_path())
-    items = _items(request, breakers, dict.fromkeys(names))
+    drawn = _drawn(request)
+    items = _items(breakers, [*names, *drawn], drawn, confirmed=CONFIRM in request.POST)
     if not items:
         messages.warning(request, _("No breaker of that name is configured. Nothing was changed."))
         return HttpResponseRedirect(request.get_full_path())
     if CONFIRM not in request.POST or any(item.moved for item in items):
         return _page(admin, request, items)
-    for item in items:
-        _reset(admin, request, breakers, item.breaker)
+    stale = [item.name for item in items if not _reset(admin, request, breakers, item.breaker)]
+    if stale:
+        return _page(admin, request, _items(breakers, stale, drawn, confirmed=True))
     return HttpResponseRedirect(request.get_full_path())
 
 
-def _items(request: HttpRequest, breakers: BreakerRegistry, names: Iterable[str]) -> list[Item]:
-    drawn = _drawn(request) if CONFIRM in request.POST else {}
+def _items(
+    breakers: BreakerRegistry,
+    names: Iterable[str],
+    drawn: dict[str, Drawn],
+    *,
+    confirmed: bool,
+) -> list[Item]:
     return [
-        _item(each, drawn.get(each.name), confirmed=CONFIRM in request.POST)
-        for each in look_at(breakers, names)
+        _item(each, drawn.get(each.name), confirmed=confirmed)
+        for each in look_at(breakers, dict.fromkeys(names))
     ]
 
 
 def _drawn(request: HttpRequest) -> dict[str, Drawn]:
-    """Return what the confirmation page said of each breaker; what is no number is dropped."""
-    fields = (request.POST.getlist(name) for name in (RESET, "_epoch", "_at"))
-    drawn = {}
-    for name, epoch, at in zip(*fields, strict=False):
-        try:
-            drawn[name] = Drawn(epoch, float(at))
-        except ValueError:
-            continue
-    return drawn
+    """Return what the confirmation page said of each breaker; what makes no sense is dropped.
+
+    One field holds it for all: Django refuses forms of more than a thousand fields.
+    """
+    if CONFIRM not in request.POST:
+        return {}
+    try:
+        fields = json.loads(request.POST.get(DRAWN, ""))
+        return {str(name): Drawn(str(epoch), float(at)) for name, (epoch, at) in fields.items()}
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return {}
 
 
 def _item(breaker: Breaker, drawn: Drawn | None, *, confirmed: bool) -> Item:
@@ -141,6 +150,7 @@ def _page(admin: BreakerAdmin, request: HttpRequest, items: list[Item]) -> HttpR
         "opts": admin.opts,
         "media": admin.media,
         "items": items,
+        "drawn": json.dumps({item.name: item.drawn for item in items}),
         "moved": any(item.moved for item in items),
         "shared": registry().shared,
         "reason": _reason(request),
@@ -151,19 +161,25 @@ def _page(admin: BreakerAdmin, request: HttpRequest, items: list[Item]) -> HttpR
 
 
 def _reason(request: HttpRequest) -> str:
-    return request.POST.get("reason", "").strip()[:REASON_LIMIT]
+    """Return what was typed, without control characters: not every database can keep these."""
+    return plain(request.POST.get("reason", "").strip()[:REASON_LIMIT])
 
 
 def _reset(
     admin: BreakerAdmin, request: HttpRequest, breakers: BreakerRegistry, breaker: Breaker
-) -> None:
+) -> bool:
+    """Reset *breaker* as it was looked at; false when it has changed since, to be asked again."""
     before = breaker.row.held.word
-    reason = _reason(request)
+    reason, epoch = _reason(request), breaker.row.snapshot.epoch
     try:
-        breakers[breaker.name].reset(by=request.user.get_username(), reason=reason)
+        breakers[breaker.name].reset(
+            by=request.user.get_username(), reason=reason, expected_epoch=epoch
+        )
+    except StaleActError:
+        return False
     except BreakerError as error:
         messages.error(request, _("Not reset: %s") % error)
-        return
+        return True
     after = report.standing(breakers[breaker.name].snapshot()).word
     change = f"{before} → {after}"
     ended = _ended(breaker)
@@ -178,6 +194,7 @@ def _reset(
             f" ({ended})" if ended else "",
         ),
     )
+    return True
 
 
 def _log_text(change: str, ended: str, reason: str) -> str:

@@ -38,6 +38,7 @@ SEAMS = {
 PUBLIC = (
     "breaker_core",
     "breaker_core.http",
+    "breaker_core.text",
     "breaker_core.isolation",
     "breaker_core.report",
     "breaker_core.stores",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from html import unescape
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -371,8 +372,8 @@ def test_the_history_page_of_the_admin_works() -> None:
 
 def _confirmation(client: Any, name: str) -> dict[str, str]:
     html = client.post(LIST, {"_reset": name}).content.decode()
-    fields = dict(re.findall(r'name="(_epoch|_at)" value="([^"]*)"', html))
-    return {"_reset": name, "_confirm": "1", **fields}
+    (drawn,) = re.findall(r'name="_drawn" value="([^"]*)"', html)
+    return {"_reset": name, "_confirm": "1", "_drawn": unescape(drawn)}
 
 
 # -- looking ---------------------------------------------------------------------------------
