@@ -71,9 +71,13 @@ class _Database:
             driver: Any = wrapper.connection
             driver.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         connection = _Connection(wrapper)
-        if wrapper.vendor in SETTINGS:
-            connection.execute(SETTINGS[wrapper.vendor], {})
-        self._try_table(connection)
+        try:
+            if wrapper.vendor in SETTINGS:
+                connection.execute(SETTINGS[wrapper.vendor], {})
+            self._try_table(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _try_table(self, connection: SqlConnection) -> None:
@@ -118,3 +122,6 @@ class _Connection:
 
     def close(self) -> None:
         self._wrapper.close()
+        kept = self._wrapper.connection
+        if kept is not None:  # Django never closes a SQLite database in memory
+            kept.close()

@@ -41,9 +41,13 @@ class AlchemyDatabase:
             driver: Any = plain.connection.driver_connection
             driver.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
         connection = _Connection(plain, self._dialect)
-        for statement in SETTINGS.get(self._dialect, []):
-            connection.execute(statement, {})
-        self._make_table(connection)
+        try:
+            for statement in SETTINGS.get(self._dialect, []):
+                connection.execute(statement, {})
+            self._make_table(connection)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def describe(self) -> str:

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,6 @@ from tests.servers import PostgresServer, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 class Connection:
@@ -198,6 +198,20 @@ def test_a_locked_sqlite_file_holds_nobody(tmp_path: Path) -> None:
     locker.close()
     wait_until(lambda: _stores(store), "the store works again")
     store.close()
+
+
+def test_a_connection_that_cannot_be_set_up_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "breakers.db"
+    store = CacheStore(f"sqlite:///{path}", table="sqlite_refuses_this_name")
+    with pytest.raises(StoreError) as caught:
+        store.load(["r:1:a"])
+    assert _open_files(path) == 0, f"after {caught.value}"
+    store.close()
+
+
+def _open_files(path: Path) -> int:
+    links = Path("/proc/self/fd").iterdir()
+    return sum(os.path.realpath(link) == str(path) for link in links)
 
 
 def _stores(store: CacheStore) -> bool:
