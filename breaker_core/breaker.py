@@ -249,11 +249,12 @@ class CircuitBreaker(Blocks):
         (``snapshot().epoch``) it raises StaleActError, and changes nothing, when the state or an
         override has changed since that was looked at.
         """
-        self._act(Reset(by=by, reason=reason, expected_epoch=expected_epoch, **here()))  # type: ignore[arg-type]
+        words = {"by": _words(by), "reason": _words(reason)}
+        self._act(Reset(expected_epoch=expected_epoch, **words, **here()))  # type: ignore[arg-type]
 
     def try_now(self, *, by: str = "", reason: str = "") -> None:
         """Let an open breaker take its next call as a trial."""
-        self._act(TryNow(by=by, reason=reason, **here()))  # type: ignore[arg-type]
+        self._act(TryNow(by=_words(by), reason=_words(reason), **here()))  # type: ignore[arg-type]
 
     def force_open(
         self, *, by: str = "", reason: str = "", for_: float | timedelta | None = None
@@ -269,13 +270,13 @@ class CircuitBreaker(Blocks):
 
     def clear_override(self, *, by: str = "", reason: str = "") -> None:
         """End the override; the machine goes on from where it is."""
-        self._act(ClearOverride(by=by, reason=reason, **here()))  # type: ignore[arg-type]
+        self._act(ClearOverride(by=_words(by), reason=_words(reason), **here()))  # type: ignore[arg-type]
 
     def _force(
         self, kind: OverrideKind, by: str, reason: str, for_: float | timedelta | None
     ) -> None:
         length = check_length("for_", for_)
-        self._act(Force(kind=kind, seconds=length, by=by, reason=reason, **here()))  # type: ignore[arg-type]
+        self._act(Force(kind=kind, seconds=length, by=_words(by), reason=_words(reason), **here()))  # type: ignore[arg-type]
 
     def _act(self, event: Act) -> None:
         try:
@@ -291,3 +292,8 @@ class CircuitBreaker(Blocks):
 def _refuse_async(fn: Callable[..., Any], instead: str) -> None:
     if is_async(fn):
         raise ConfigurationError(f"{fn!r} is asynchronous: use 'await breaker.{instead}(…)'")
+
+
+def _words(text: object) -> str:
+    """Return what somebody gave as a text: a user object names itself, None says nothing."""
+    return "" if text is None else str(text)

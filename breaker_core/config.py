@@ -23,6 +23,8 @@ Seconds = float
 
 MOST_TRIALS = 1000
 NAME_LIMIT = 100
+SHOWN = 200
+"""Characters of a wrong value that a message shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,13 +94,35 @@ class BreakerConfig:
         if not isinstance(options, Mapping):
             raise ConfigurationError(
                 f"{place}: must be a mapping of options, such as {{'failure_threshold': 3}}; "
-                f"got {options!r}"
+                f"got {shown(options)}"
             )
         refuse_unknown(options, option_names(), place=place, kind="option")
         try:
             return cls(**options)
         except ConfigurationError as error:
             raise ConfigurationError(f"{place}: {error}") from error.__cause__
+
+
+def check_options(options: Mapping[str, Any], *, place: str) -> None:
+    """Raise ConfigurationError for the first option that is wrong by itself.
+
+    Whether options contradict one another shows only where a breaker's own join the defaults.
+    """
+    refuse_unknown(options, option_names(), place=place, kind="option")
+    for name, value in options.items():
+        try:
+            _CHECKS[name](name, value)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{place}: {error}") from error.__cause__
+
+
+def shown(value: object) -> str:
+    """Return *value* as messages show it: clipped, whatever its ``repr`` does."""
+    try:
+        text = repr(value)
+    except Exception:
+        return f"a {type(value).__name__} that cannot be shown"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def option_names() -> tuple[str, ...]:
@@ -111,7 +135,7 @@ def refuse_unknown(given: Iterable[Any], known: Iterable[str], *, place: str, ki
     names = list(known)
     for name in given:
         if name not in names:
-            raise ConfigurationError(f"{place}: unknown {kind} {name!r}{nearest(name, names)}")
+            raise ConfigurationError(f"{place}: unknown {kind} {shown(name)}{nearest(name, names)}")
 
 
 def nearest(name: Any, known: Iterable[str]) -> str:
@@ -130,7 +154,7 @@ def check_name(name: Any, *, place: str) -> str:
     if not isinstance(name, str) or not 1 <= len(name) <= NAME_LIMIT or not name.isprintable():
         raise ConfigurationError(
             f"{place}: a breaker's name must be a text of 1 to {NAME_LIMIT} printable "
-            f"characters; got {name!r}"
+            f"characters; got {shown(name)}"
         )
     return name
 
@@ -164,7 +188,7 @@ def import_dotted(path: str, *, option: str) -> Any:
 
 
 def _wrong(option: str, allowed: str, value: Any) -> ConfigurationError:
-    return ConfigurationError(f"{option} must be {allowed}; got {value!r}")
+    return ConfigurationError(f"{option} must be {allowed}; got {shown(value)}")
 
 
 def _whole(least: int, most: int | None, *, none: bool = False) -> Callable[[str, Any], Any]:

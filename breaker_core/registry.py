@@ -9,9 +9,11 @@ from breaker_core.breaker import CircuitBreaker
 from breaker_core.config import (
     BreakerConfig,
     check_name,
+    check_options,
     nearest,
     option_names,
     refuse_unknown,
+    shown,
 )
 from breaker_core.errors import ConfigurationError, UnknownBreakerError
 from breaker_core.forks import ForkSafeLock
@@ -136,7 +138,7 @@ def read_configs(
     if not isinstance(mapping, Mapping):
         raise ConfigurationError(
             f"{place}: must be a mapping of names to options, such as "
-            f"{{'payments': {{'failure_threshold': 3}}}}; got {mapping!r}"
+            f"{{'payments': {{'failure_threshold': 3}}}}; got {shown(mapping)}"
         )
     shared = _checked_defaults(defaults, defaults_place)
     configs = {}
@@ -153,7 +155,7 @@ def read_configs(
 def _checked_defaults(defaults: Mapping[str, Any] | None, place: str) -> Mapping[str, Any]:
     if defaults is None:
         return {}
-    if isinstance(defaults, Mapping):
-        refuse_unknown(defaults, option_names(), place=place, kind="option")
-    BreakerConfig.from_mapping(defaults, place=place)
+    if not isinstance(defaults, Mapping):
+        BreakerConfig.from_mapping(defaults, place=place)
+    check_options(defaults, place=place)
     return defaults

@@ -20,6 +20,7 @@ from breaker_core.config import (
     option_names,
     refuse_unknown,
     seconds,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def test_a_wrong_value_names_the_option_what_is_allowed_and_the_value(
     option: str, value: Any, allowed: str
 ) -> None:
     """One error, word for word."""
-    assert error_of(**{option: value}) == f"{option} must be {allowed}; got {value!r}"
+    assert error_of(**{option: value}) == f"{option} must be {allowed}; got {shown(value)}"
 
 
 def test_a_wrong_exception_in_a_list_is_shown_itself() -> None:
@@ -381,3 +382,17 @@ def test_a_predicate_that_is_async_is_refused() -> None:
     assert error_of(failure_if=judge_later) == (
         f"failure_if must not be async: a result is judged at once; got {judge_later!r}"
     )
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+def test_a_value_that_cannot_be_shown_is_named_by_its_class() -> None:
+    assert shown(Unshowable()) == "a Unshowable that cannot be shown"
+    assert error_of(open_timeout=Unshowable()).endswith("got a Unshowable that cannot be shown")
+
+
+def test_a_long_value_is_clipped() -> None:
+    assert shown("x" * 1000) == "'" + "x" * 199 + "…"

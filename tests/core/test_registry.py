@@ -314,3 +314,23 @@ def test_a_rejection_of_a_registrys_breaker_has_its_name(registry: BreakerRegist
     with pytest.raises(CircuitOpenError) as caught:
         registry["search"].call(int)
     assert caught.value.name == "search"
+
+
+def test_defaults_may_contradict_what_each_breaker_sets_itself() -> None:
+    """Contradictions are looked for where a breaker's own options have joined the defaults."""
+    options = {"payments": {"open_timeout": 1}}
+    made = BreakerRegistry(options, {"open_timeout_max": 5})
+    assert made["payments"].config.open_timeout_max == 5
+    with pytest.raises(ConfigurationError, match=r"BREAKERS\['search'\]: open_timeout_max"):
+        BreakerRegistry({"search": {}}, {"open_timeout_max": 5})
+
+
+def test_who_acts_may_be_anything_that_names_itself() -> None:
+    class User:
+        def __str__(self) -> str:
+            return "alice"
+
+    breaker = BreakerRegistry({"payments": {}})["payments"]
+    breaker.reset(by=User(), reason=None)  # type: ignore[arg-type]
+    last = breaker.snapshot().transitions[-1]
+    assert (last.by, last.reason) == ("alice", "")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,3 +88,22 @@ def test_the_script_is_known_again_after_the_server_forgot_it(
     client.script_flush()
     seen = store.load([KEY])[KEY]
     assert store.replace(KEY, seen, "two", seconds=60) is Stored.STORED
+
+
+def test_a_signal_handler_may_use_a_store_whose_lock_its_thread_holds(store: CacheStore) -> None:
+    answers: list[object] = []
+    texts: Any = store._texts
+
+    def handle(number: int, frame: object) -> None:
+        answers.append(store.load([KEY])[KEY].text)
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    watchdog = threading.Timer(20, os._exit, [99])
+    watchdog.start()
+    try:
+        with texts._lock:
+            signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+        watchdog.cancel()
+    assert len(answers) == 1
