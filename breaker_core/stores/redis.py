@@ -38,7 +38,7 @@ class RedisTexts(SharedStore):
     def __init__(self, connect: Callable[[], Any], described: str) -> None:
         self._connect = connect
         self._described = described
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call in
         self._client: Any = None
         self._digest = ""
 
@@ -100,7 +100,7 @@ class RedisTexts(SharedStore):
 
     def after_fork(self) -> None:
         """Open connections of our own: the parent's sockets, and its lock, are not ours."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._client = None
 
 

@@ -106,6 +106,9 @@ class SqlTexts(SharedStore):
     def close(self) -> None:
         self._worker.close()
 
+    def after_fork(self) -> None:
+        self._worker.after_fork()
+
     def _select(self, connection: SqlConnection, keys: list[str]) -> dict[str, SeenText]:
         found: dict[str, SeenText] = dict.fromkeys(keys, SeenText(None))
         for start in range(0, len(keys), MOST_KEYS):

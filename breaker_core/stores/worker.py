@@ -44,15 +44,20 @@ class Worker:
         self._begin()
 
     def _begin(self) -> None:
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call in
         self._desk: _Desk | None = None
         self._stuck: list[_Desk] = []
+        self._pid = os.getpid()  # last: it tells other threads that the lock is ours
+
+    def after_fork(self) -> None:
+        """Leave thread, connection and lock to the parent; called in the child."""
+        _kept_from_parents.extend([self._desk, *self._stuck])
+        self._begin()
 
     def run(self, job: Callable[[SqlConnection], T]) -> T:
         """Return what *job* returns. Raises StoreError when it failed or took too long."""
         if self._pid != os.getpid():
-            self._leave_to_parent()
+            self.after_fork()
         desk, future = self._submit(job)
         budget = BUDGET if desk.connected else BUDGET_TO_OPEN
         try:
@@ -74,14 +79,14 @@ class Worker:
 
     def _submit(self, job: Callable[[SqlConnection], T]) -> tuple[_Desk, Future[T]]:
         with self._lock:
-            if self._desk is not None and self._desk.stuck_for() > STUCK:
-                self._abandon(self._desk)
+            desk = self._desk
+            if desk is not None and desk.stuck_for() > STUCK:
+                self._abandon(desk)
             while True:
-                if self._desk is None:
-                    self._desk = _Desk(self._connect)
-                future = self._desk.take(job)
+                desk = self._desk = self._desk or _Desk(self._connect)
+                future = desk.take(job)
                 if future is not None:
-                    return self._desk, future
+                    return desk, future
                 self._desk = None
 
     def _abandon(self, desk: _Desk) -> None:
@@ -91,10 +96,6 @@ class Worker:
             self._stuck.append(desk)
             desk.dismiss()
             self._desk = None
-
-    def _leave_to_parent(self) -> None:
-        _kept_from_parents.extend([self._desk, *self._stuck])
-        self._begin()
 
 
 _Item = tuple[Callable[["SqlConnection"], Any], Future[Any]]
@@ -106,7 +107,7 @@ class _Desk:
     def __init__(self, connect: Callable[[], SqlConnection]) -> None:
         self._connect = connect
         self._jobs: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call in
         self._open = True
         self._busy_since: float | None = None
         self._connection: SqlConnection | None = None
@@ -169,7 +170,8 @@ class _Desk:
                 self._connection = self._connect()
             future.set_result(job(self._connection))
         except BaseException as error:
-            self._drop_connection()
+            if not _locked(error):
+                self._drop_connection()
             future.set_exception(error)
         finally:
             self._busy_since = None
@@ -188,6 +190,15 @@ class _Desk:
             item = self._jobs.get()
             if item is not None:
                 item[1].cancel()
+
+
+def _locked(error: BaseException) -> bool:
+    """Whether another connection locks a SQLite file: ours is as good as before.
+
+    Were it opened anew, the next caller would wait the longer time of an opening.
+    """
+    said = str(error).partition("\n")[0]
+    return type(error).__name__ == "OperationalError" and ("locked" in said or "busy" in said)
 
 
 def _first_line(error: Exception) -> str:
