@@ -19,6 +19,7 @@ from breaker_core.events import (
 )
 from breaker_core.lazy import LazyBreaker
 from breaker_core.outcomes import Conventions
+from breaker_core.permit import Permit
 from breaker_core.record import Override, OverrideKind, State, Transition
 from breaker_core.registry import BreakerRegistry, read_configs
 from breaker_core.snapshot import Snapshot
@@ -39,6 +40,7 @@ __all__ = [
     "OperatorActed",
     "Override",
     "OverrideKind",
+    "Permit",
     "ProcessStateChanged",
     "ProcessSummary",
     "Rejected",

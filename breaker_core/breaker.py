@@ -20,6 +20,7 @@ from breaker_core.errors import CircuitOpenError, ConfigurationError, StaleActEr
 from breaker_core.guard import Use, guarded, is_async
 from breaker_core.home import Home, Store
 from breaker_core.machine import here
+from breaker_core.permit import Permit
 from breaker_core.record import OverrideKind, State
 from breaker_core.snapshot import Snapshot, snapshot_of
 
@@ -176,6 +177,17 @@ class CircuitBreaker(Blocks):
             raise
         await call.succeed_async(result)
         return Success(result)
+
+    def admit(self) -> Permit:
+        """Let a call in whose end is told later, anywhere: ``admit().succeeded()`` and so on.
+
+        Raises CircuitOpenError; a configured fallback is not used. May wait for the store.
+        """
+        return Permit(self._use.begin())
+
+    async def admit_async(self) -> Permit:
+        """As ``admit``; waits for the store in a thread."""
+        return Permit(await self._use.begin_async())
 
     @overload
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]: ...

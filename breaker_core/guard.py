@@ -88,6 +88,8 @@ class Use:
 
     def begin(self) -> Call:
         """Let a call in; may block. Raises CircuitOpenError."""
+        if self.home.forgotten:
+            self.home.take_back()
         if inside_trial(self.machine):
             return Call(self, None)
         held = None
@@ -106,6 +108,8 @@ class Use:
 
     async def begin_async(self) -> Call:
         """Let a call in; waits for the store in a thread. Raises CircuitOpenError."""
+        if self.home.forgotten:
+            await threads.run(self.home.take_back)
         if inside_trial(self.machine):
             return Call(self, None)
         held = None
@@ -255,6 +259,18 @@ class Call:
     async def end_block_async(self) -> Outcome:
         """The guarded block ended well; waits for the store in a thread."""
         return await self._end_async(Outcome.SUCCESS, None, is_error=False)
+
+    def abandon(self) -> Outcome:
+        """Nobody knows how the call ended: it counts neither way."""
+        return self._end(Outcome.IGNORED, None, is_error=False)
+
+    async def abandon_async(self) -> Outcome:
+        """Nobody knows how the call ended; waits for the store in a thread."""
+        return await self._end_async(Outcome.IGNORED, None, is_error=False)
+
+    def stand_alone(self) -> None:
+        """Let what runs beside the call be no part of it: it may end anywhere."""
+        _trials.set(tuple(each for each in _trials.get() if each() is not self))
 
     def _judge_error(self, error: BaseException) -> Outcome:
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from breaker_core.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
     from breaker_core.config import BreakerConfig
+    from breaker_core.guard import Call
 
 logger = logging.getLogger("breaker")
 
@@ -46,6 +49,8 @@ class Home:
         self.enabled = enabled
         self.listeners = Listeners()
         self._complained = False
+        self.forgotten: deque[Call] = deque()
+        """Calls whose permits were dropped without an end; a finaliser can do no more."""
         self.listeners.add(log)
         self.process: Process | None = None
         if isinstance(self.store, SharedStore):
@@ -81,6 +86,12 @@ class Home:
             except IndexError:  # another thread took the last one
                 return
             self.listeners.tell(event)
+
+    def take_back(self) -> None:
+        """Abandon the forgotten calls; may block, never raises."""
+        with suppress(IndexError):  # another thread took the last one
+            while self.forgotten:
+                self.forgotten.popleft().abandon()
 
     def complain(self, what: str) -> None:
         """Log the error being handled, which is a mistake of this package; once per registry."""
