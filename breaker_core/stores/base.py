@@ -26,6 +26,8 @@ BUDGET = 0.25
 """Seconds that one operation may take."""
 
 DAY = 86_400
+ROOT = "zz:breaker:"
+"""How whole keys begin. A database cache that is full deletes the first keys of the alphabet."""
 
 
 class StoreError(Exception):

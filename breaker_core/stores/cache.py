@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from breaker_core.errors import ConfigurationError
-from breaker_core.stores.base import SeenText, SharedStore, Stored
+from breaker_core.stores.base import ROOT, SeenText, SharedStore, Stored
 from breaker_core.stores.memory import MemoryStore
 
 DEFAULT_TABLE = "breaker_cache"
@@ -106,8 +106,7 @@ def _whole_prefix(key_prefix: str | None, own_prefix: str) -> str:
         raise ConfigurationError(f"key_prefix must be a text or None; got {prefix!r}")
     if len(prefix) > PREFIX_LIMIT or not prefix.isascii() or not _plain(prefix):
         prefix = hashlib.sha256(prefix.encode("utf-8", "replace")).hexdigest()[:32]
-    # "zz:" first: a database cache that is full deletes the first keys of the alphabet
-    return f"zz:breaker:{prefix}:"
+    return f"{ROOT}{prefix}:"
 
 
 def _plain(prefix: str) -> bool:

@@ -12,7 +12,7 @@ import random
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from breaker_core.stores.base import SeenText, SharedStore, Stored, StoreError
+from breaker_core.stores.base import DAY, ROOT, SeenText, SharedStore, Stored, StoreError
 from breaker_core.stores.worker import Worker
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ FAR = datetime(9990, 1, 1, tzinfo=UTC)
 MOST_KEYS = 400
 """Keys in one SELECT; databases limit the number of parameters."""
 SWEEP_ONE_IN = 100
-"""One summary in so many also deletes the rows of processes that are gone."""
+"""One write of a row that expires, in so many, also deletes the rows of processes long gone."""
 ROWS_KEPT = timedelta(days=1)
 
 SELECT = "SELECT cache_key, value FROM {table} WHERE cache_key IN ({keys})"
@@ -36,9 +36,10 @@ UPDATE_BYTES = UPDATE.replace("AND value =", "AND CAST(value AS BLOB) =")
 INSERT = "INSERT INTO {table} (cache_key, value, expires) VALUES (%(key)s, %(value)s, %(expires)s)"
 OVERWRITE = "UPDATE {table} SET value = %(value)s, expires = %(expires)s WHERE cache_key = %(key)s"
 SWEEP = (
-    "DELETE FROM {table} WHERE cache_key >= %(first)s AND cache_key < %(last)s "
+    "DELETE FROM {table} WHERE cache_key >= %(root)s AND cache_key LIKE %(ours)s "
     "AND expires < %(before)s"
 )
+"""The first condition lets an index serve; the second is true whatever a database's alphabet."""
 
 
 class SqlConnection(Protocol):
@@ -89,8 +90,11 @@ class SqlTexts(SharedStore):
         return self._worker.run(lambda connection: self._select(connection, wanted))
 
     def replace(self, key: str, seen: SeenText, text: str, *, seconds: int | None) -> Stored:
+        short = seconds if seconds is not None and seconds < DAY else None
         try:
-            return self._worker.run(lambda connection: self._swap(connection, key, seen, text))
+            return self._worker.run(
+                lambda connection: self._swap(connection, key, seen, text, short)
+            )
         except StoreError:
             return Stored.UNCLEAR
 
@@ -121,13 +125,17 @@ class SqlTexts(SharedStore):
             found.update((key, _seen(value)) for key, value in rows)
         return found
 
-    def _swap(self, connection: SqlConnection, key: str, seen: SeenText, text: str) -> Stored:
-        values = {"key": key, "value": text, "expires": connection.time(FAR)}
+    def _swap(
+        self, connection: SqlConnection, key: str, seen: SeenText, text: str, seconds: int | None
+    ) -> Stored:
+        values = {"key": key, "value": text, "expires": _expiry(connection, seconds)}
         if seen.text is None:
             done = self._insert(connection, values)
         else:
             update = UPDATE_BYTES if isinstance(seen.token, bytes) else UPDATE
             done = self._execute(connection, update, {**values, "seen": seen.token}) == 1
+        if seconds is not None:
+            self._sweep_sometimes(connection)
         return Stored.STORED if done else Stored.LOST
 
     def _insert(self, connection: SqlConnection, values: Mapping[str, object]) -> bool:
@@ -141,27 +149,27 @@ class SqlTexts(SharedStore):
         return True
 
     def _put(self, connection: SqlConnection, key: str, text: str, seconds: int) -> None:
-        until = connection.time(datetime.now(UTC) + timedelta(seconds=seconds))
-        values = {"key": key, "value": text, "expires": until}
+        values = {"key": key, "value": text, "expires": _expiry(connection, seconds)}
         if not self._execute(connection, OVERWRITE, values):
             self._insert(connection, values)
-        if random.randrange(SWEEP_ONE_IN) == 0:
-            self._sweep(connection, key)
+        self._sweep_sometimes(connection)
 
-    def _sweep(self, connection: SqlConnection, key: str) -> None:
-        """Delete what processes published that are long gone; *key* is such a key."""
-        start = key[: key.rindex("p:")]
-        values = {
-            "first": f"{start}p:",
-            "last": f"{start}q;",  # the probes' keys, q:…, are swept as well
-            "before": connection.time(datetime.now(UTC) - ROWS_KEPT),
-        }
-        self._execute(connection, SWEEP, values)
+    def _sweep_sometimes(self, connection: SqlConnection) -> None:
+        """Delete, now and then, what processes published or probed that are long gone."""
+        if random.randrange(SWEEP_ONE_IN) == 0:
+            before = connection.time(datetime.now(UTC) - ROWS_KEPT)
+            self._execute(connection, SWEEP, {"root": ROOT, "ours": f"{ROOT}%", "before": before})
 
     def _execute(
         self, connection: SqlConnection, statement: str, values: Mapping[str, object]
     ) -> int:
         return connection.execute(statement.format(table=self._database.table), values)[1]
+
+
+def _expiry(connection: SqlConnection, seconds: int | None) -> object:
+    if seconds is None:
+        return connection.time(FAR)
+    return connection.time(datetime.now(UTC) + timedelta(seconds=seconds))
 
 
 def _seen(value: str | bytes) -> SeenText:

@@ -219,18 +219,3 @@ def test_the_table_is_named_by_the_caller(tmp_path: Path) -> None:
     assert store.replace("r:1:a", SeenText(None), "one", seconds=60) is Stored.STORED
     assert store.load(["r:1:a"])["r:1:a"].text == "one"
     store.close()
-
-
-def test_a_summary_of_a_process_long_gone_is_swept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from breaker_core.stores import sql
-
-    monkeypatch.setattr(sql, "SWEEP_ONE_IN", 1)
-    store = CacheStore(f"sqlite:///{tmp_path}/x.db")
-    store.replace("r:1:a", SeenText(None), "record", seconds=60)
-    store.publish("p:old:1", "gone", seconds=-int(sql.ROWS_KEPT.total_seconds()) - 10)
-    store.publish("p:new:1", "here", seconds=20)
-    seen = store.load(["r:1:a", "p:old:1", "p:new:1"])
-    assert [each.text for each in seen.values()] == ["record", None, "here"]
-    store.close()
