@@ -141,6 +141,11 @@ def _broken(store: SharedStore, key: str, seen: SeenText, text: str, wanted: Sto
     return result is not wanted
 
 
+NOT_SHOWN = "it is not shown, for it may hold a password"
+ESCAPES = "'/' becomes '%2F', '@' '%40', '#' '%23', '?' '%3F'"
+"""What is said of a URL that nobody can read: which part is the password is not known then."""
+
+
 def record_key(name: str) -> str:
     """Return the key of breaker *name*; long names and such that are not ASCII are hashed."""
     return f"r:{SCHEMA}:{safe(name)}"

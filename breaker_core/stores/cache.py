@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from breaker_core.errors import ConfigurationError
-from breaker_core.stores.base import ROOT, SeenText, SharedStore, Stored
+from breaker_core.stores.base import ESCAPES, NOT_SHOWN, ROOT, SeenText, SharedStore, Stored
 from breaker_core.stores.memory import MemoryStore
 
 DEFAULT_TABLE = "breaker_cache"
@@ -140,7 +140,11 @@ def _refused(why: str) -> Kind:
 
 
 def _refusal(cache: Any, why: str) -> str:
-    shown = repr(cache) if isinstance(cache, str | int | float) else type(cache).__name__
+    shown = type(cache).__name__
+    if isinstance(cache, str):
+        shown = repr(cache.partition("://")[0] + "://")  # what follows may hold a password
+    elif isinstance(cache, int | float):
+        shown = repr(cache)
     return f"{shown} cannot share breakers: {why}. {WHAT_WORKS}."
 
 
@@ -157,6 +161,11 @@ def _django_redis(cache: Any, table: str) -> tuple[SharedStore, str]:
         raise ConfigurationError(
             f"{type(cache).__name__} needs a package that is not installed ({error}): "
             "pip install 'django-flask-breaker[redis]'"
+        ) from None
+    except ValueError:
+        raise ConfigurationError(
+            f"the LOCATION of {type(cache).__name__} is no URL that can be used ({NOT_SHOWN}); "
+            f"in one {ESCAPES}"
         ) from None
     return like(client), _django_prefix(cache)
 

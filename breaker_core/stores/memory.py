@@ -15,6 +15,9 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._machines: dict[str, LocalMachine] = {}
+        self._partitions: weakref.WeakValueDictionary[str, LocalMachine] = (
+            weakref.WeakValueDictionary()
+        )
         _stores.add(self)
 
     def machine(self, name: str, now: float) -> LocalMachine:
@@ -23,6 +26,14 @@ class MemoryStore:
             if name not in self._machines:
                 self._machines[name] = LocalMachine(name, now)
             return self._machines[name]
+
+    def partition(self, name: str, now: float) -> LocalMachine:
+        """Return the machine of partition *name*, which is forgotten when nobody holds it."""
+        with self._lock:
+            found = self._partitions.get(name)
+            if found is None:
+                found = self._partitions[name] = LocalMachine(name, now)
+            return found
 
     def describe(self) -> str:
         """Return what operators call this store."""
@@ -34,7 +45,7 @@ class MemoryStore:
     def after_fork(self) -> None:
         """Replace the locks: their holders may not exist in this process."""
         self._lock = threading.Lock()
-        for machine in self._machines.values():
+        for machine in [*self._machines.values(), *self._partitions.values()]:
             machine.after_fork()
 
 

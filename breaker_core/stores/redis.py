@@ -7,12 +7,21 @@ settings of the ``redis`` and ``valkey`` packages are the same, so this module s
 
 from __future__ import annotations
 
+import re
 import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from breaker_core.errors import ConfigurationError
-from breaker_core.stores.base import BUDGET, SeenText, SharedStore, Stored, StoreError
+from breaker_core.stores.base import (
+    BUDGET,
+    ESCAPES,
+    NOT_SHOWN,
+    SeenText,
+    SharedStore,
+    Stored,
+    StoreError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -113,15 +122,32 @@ def _seen(value: Any) -> SeenText:
 
 def from_url(url: str) -> RedisTexts:
     """Return the texts on the server that *url* names; raise ConfigurationError."""
-    scheme = url.partition("://")[0].lower()
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
     package = "valkey" if scheme.startswith("valkey") else "redis"
-    module = _package(package, url)
+    module = _package(package, scheme)
     make = module.Valkey if package == "valkey" else module.Redis
     try:
-        model = make.from_url(url)
-    except ValueError as error:
-        raise ConfigurationError(f"{_without_secret(url)!r} is no Redis URL: {error}") from None
+        if _is_cut_wrongly(scheme, rest):
+            raise ValueError
+        model = make.from_url(f"{scheme}://{rest}")
+    except ValueError:
+        example = EXAMPLE_OF_SOCKET if scheme == "unix" else EXAMPLE
+        raise ConfigurationError(
+            f"the {scheme}:// URL cannot be used ({NOT_SHOWN}). It is written like "
+            f"{example!r}; in a password {ESCAPES}"
+        ) from None
     return like(model)
+
+
+EXAMPLE = "redis://user:password@host:6379/0"
+EXAMPLE_OF_SOCKET = "unix://user:password@/path/to.sock?db=0"
+
+
+def _is_cut_wrongly(scheme: str, rest: str) -> bool:
+    """Whether a '@' stands where no host can follow: then a part of a password passes for one."""
+    host = re.split("[/?#]", rest, maxsplit=1)[0]
+    return "@" in rest[len(host) :] and (scheme != "unix" or host != "")
 
 
 def like(model: Any) -> RedisTexts:
@@ -185,15 +211,13 @@ def _plain_pool_class(pool: Any) -> Any:
     return None
 
 
-def _package(name: str, url: str) -> Any:
+def _package(name: str, scheme: str) -> Any:
     try:
         return import_module(name)
     except ImportError:
+        install = "'django-flask-breaker[redis]'" if name == "redis" else name
         raise ConfigurationError(
-            f"{_without_secret(url)!r} needs the {name!r} package: "
-            f"pip install 'django-flask-breaker[redis]'"
-            if name == "redis"
-            else f"{_without_secret(url)!r} needs the {name!r} package: pip install {name}"
+            f"a {scheme}:// URL needs the {name!r} package: pip install {install}"
         ) from None
 
 
@@ -204,10 +228,3 @@ def _described(package: str, settings: Mapping[str, Any]) -> str:
         return f"{server} at {settings['path']}{database}"
     host, port = settings.get("host", "localhost"), settings.get("port", 6379)
     return f"{server} at {host}:{port}{database}"
-
-
-def _without_secret(url: str) -> str:
-    """Return *url* without user and password, for messages."""
-    scheme, separator, rest = url.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from breaker_core.errors import ConfigurationError
+from breaker_core.stores.base import ESCAPES, NOT_SHOWN
 from breaker_core.stores.sql import SqlConnection, SqlTexts
 
 if TYPE_CHECKING:
@@ -51,8 +52,8 @@ class AlchemyDatabase:
         return connection
 
     def describe(self) -> str:
-        shown = self._engine.url.render_as_string(hide_password=True)
-        return f"table {self._name!r} of {shown}"
+        plain = self._engine.url.set(query={})  # a password may stand in a query too
+        return f"table {self._name!r} of {plain.render_as_string(hide_password=True)}"
 
     def _make_table(self, connection: SqlConnection) -> None:
         """Make the table if it is missing; another process may do so at the same moment."""
@@ -102,9 +103,13 @@ def in_memory(url: Any) -> bool:
     """Whether *url*, of a SQLite database, names one in memory."""
     try:
         from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError
     except ImportError:
         return False  # from_url says what is missing
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return False  # from_url says what is wrong
     if parsed.get_backend_name() != "sqlite":
         return False
     named = parsed.database or ":memory:"
@@ -123,14 +128,29 @@ def _engine(url: Any) -> Any:
         ) from None
     try:
         parsed = make_url(url)
-        if parsed.get_dialect().is_async:
-            raise ConfigurationError(
-                f"{parsed.drivername!r} is an asynchronous driver; breakers run their statements "
-                "in a thread and need an ordinary one, such as 'postgresql+psycopg'"
-            )
-        return create_engine(parsed, poolclass=NullPool)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        raise ConfigurationError(
-            f"the database URL cannot be used: {error}. Examples: 'redis://localhost:6379/0', "
-            "'sqlite:////path/breakers.db', 'postgresql+psycopg://user@host/name'"
-        ) from None
+        if _is_cut_wrongly(parsed):
+            raise ValueError
+        if not parsed.get_dialect().is_async:
+            return create_engine(parsed, poolclass=NullPool)
+    except (NoSuchModuleError, ImportError) as error:
+        raise _unusable(str(error)) from None
+    except (ArgumentError, ValueError, TypeError):
+        raise _unusable(f"it cannot be understood ({NOT_SHOWN}; in one {ESCAPES})") from None
+    raise ConfigurationError(
+        f"{parsed.drivername!r} is an asynchronous driver; breakers run their statements "
+        "in a thread and need an ordinary one, such as 'postgresql+psycopg'"
+    )
+
+
+def _is_cut_wrongly(url: Any) -> bool:
+    """Whether a '@' stands in host or name: then a part of a password passes for one."""
+    if url.get_backend_name() == "sqlite":
+        return False
+    return "@" in (url.host or "") or "@" in (url.database or "")
+
+
+def _unusable(why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the database URL cannot be used: {why}. Examples: 'redis://localhost:6379/0', "
+        "'sqlite:////path/breakers.db', 'postgresql+psycopg://user@host/name'"
+    )
