@@ -20,6 +20,7 @@ from breaker_core.errors import CircuitOpenError, ConfigurationError, StaleActEr
 from breaker_core.guard import Use, guarded, is_async
 from breaker_core.home import Home, Store
 from breaker_core.machine import here
+from breaker_core.partitions import Partitions
 from breaker_core.permit import Permit
 from breaker_core.record import OverrideKind, State
 from breaker_core.snapshot import Snapshot, snapshot_of
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from breaker_core.clock import Clock
     from breaker_core.events import Listener
     from breaker_core.guard import Source
+    from breaker_core.machine import Machine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,17 +63,30 @@ class CircuitBreaker(Blocks):
         breaker._settle(home, name, config)
         return breaker
 
+    def _partition(self, name: str, key: str) -> CircuitBreaker:
+        """Return the partition for *key*, called *name*, with this breaker's configuration."""
+        breaker = CircuitBreaker.__new__(CircuitBreaker)
+        breaker._live_by(self._home.partition(name, self._config), self._home, name, self._config)
+        breaker._parent, breaker._key = self._name, key
+        return breaker
+
     def _settle(self, home: Home, name: str, config: BreakerConfig | None) -> None:
         if config is not None and not isinstance(config, BreakerConfig):
             raise ConfigurationError(
                 f"config must be a BreakerConfig; got {config!r}. "
                 "Options in a mapping are for BreakerRegistry"
             )
+        config = config or BreakerConfig()
+        self._live_by(home.machine(name, config), home, name, config)
+
+    def _live_by(self, machine: Machine, home: Home, name: str, config: BreakerConfig) -> None:
         self._home = home
         self._name = name
-        self._config = config or BreakerConfig()
-        self._machine = home.machine(name, self._config)
-        self._use = Use(home, self._machine, self._config)
+        self._config = config
+        self._machine = machine
+        self._use = Use(home, machine, config)
+        self._parent = self._key = ""
+        self._partitions = Partitions(name, self._partition)
 
     def __repr__(self) -> str:
         return f"<CircuitBreaker {self._name!r} in {self._home.store.describe()}>"
@@ -85,6 +100,27 @@ class CircuitBreaker(Blocks):
     def config(self) -> BreakerConfig:
         """The breaker's configuration."""
         return self._config
+
+    # -- partitions --------------------------------------------------------------------------
+
+    def for_key(self, key: str) -> CircuitBreaker:
+        """Return the partition for *key*: a breaker of its own with this one's configuration.
+
+        *key*, such as a tenant or a host, is a text of 1 to 100 printable characters; anything
+        else raises ConfigurationError, and so does asking a partition. A process keeps the 1,000
+        partitions used last, and closed ones go first; with a shared store one that went finds
+        its state there again.
+        """
+        if self._parent:
+            raise ConfigurationError(
+                f"{self._name!r} is a partition already, and has none of its own; ask "
+                f"{self._parent!r} with a key that says all, such as for_key('tenant/host')"
+            )
+        return self._partitions.get(key)
+
+    def partitions(self) -> list[CircuitBreaker]:
+        """Return the partitions that this process keeps, by name."""
+        return self._partitions.all()
 
     # -- calling -----------------------------------------------------------------------------
 
@@ -246,7 +282,8 @@ class CircuitBreaker(Blocks):
             self._home.look_now()
         look = self._machine.look(self._use.terms)
         self._home.tell(self._machine)
-        return snapshot_of(self._name, look, self._config)
+        found = snapshot_of(self._name, look, self._config)
+        return replace(found, parent=self._parent, key=self._key) if self._parent else found
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Tell *listener* of every event of this breaker's registry; returns how to stop that."""

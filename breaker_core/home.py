@@ -68,6 +68,14 @@ class Home:
             return self.store.machine(name, self.clock.now())
         return FleetMachine(name, self.process, config)
 
+    def partition(self, name: str, config: BreakerConfig) -> Machine:
+        """Return the machine of partition *name*: one that is still held by somebody, or a new."""
+        if self.enabled and self.process is not None:
+            return self.process.machines.get(name) or FleetMachine(name, self.process, config)
+        if self.enabled and isinstance(self.store, MemoryStore):
+            return self.store.partition(name, self.clock.now())
+        return self.machine(name, config)
+
     def terms(self, config: BreakerConfig) -> Terms:
         """Return the terms on which a use with *config* asks a machine of this home."""
         return Terms(config, self.clock, replace(config, half_open_max_calls=1))

@@ -52,7 +52,10 @@ class Process:
         self.store = store
         self.clock: Clock = clock or WallClock()
         self.outbox: deque[BreakerEvent] = deque()
-        self.machines: dict[str, FleetMachine] = {}
+        self.machines: weakref.WeakValueDictionary[str, FleetMachine] = (
+            weakref.WeakValueDictionary()
+        )
+        """By name, as long as a breaker, a decorator or a call holds them."""
         self.interval = 1.0
         self.summaries = Summaries(self)
         self._became()
@@ -79,7 +82,7 @@ class Process:
         """Forget locks, connections and plans that belonged to the parent."""
         self.store.after_fork()
         self._became()
-        for machine in self.machines.values():
+        for machine in list(self.machines.values()):
             machine.after_fork()
 
     def steady_now(self) -> float:
@@ -226,7 +229,7 @@ class Process:
     def attach(self, machine: FleetMachine) -> None:
         """Let *machine* be refreshed with the others, at the smallest interval of all."""
         self.machines[machine.name] = machine
-        self.interval = min(each.interval for each in self.machines.values())
+        self.interval = min(each.interval for each in list(self.machines.values()))
         self._next_refresh = float("-inf")
 
     def refresh_due(self) -> bool:

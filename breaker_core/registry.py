@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from breaker_core.breaker import CircuitBreaker
@@ -19,6 +19,7 @@ from breaker_core.errors import ConfigurationError, UnknownBreakerError
 from breaker_core.forks import ForkSafeLock
 from breaker_core.home import Home, Store
 from breaker_core.outcomes import NO_CONVENTIONS, Conventions
+from breaker_core.partitions import parent_of
 from breaker_core.process import Away
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class BreakerRegistry(Mapping[str, CircuitBreaker]):
     def _make(self, name: str) -> CircuitBreaker:
         config = self._configs.get(name)
         if config is None:
+            partition = self._partition(name)
+            if partition is not None:
+                return partition
             raise UnknownBreakerError(
                 f"no breaker {name!r} is configured in {self._place}{nearest(name, self._configs)}"
             )
@@ -69,6 +73,13 @@ class BreakerRegistry(Mapping[str, CircuitBreaker]):
                 self._breakers[name] = CircuitBreaker._at(self._home, name, config)
             return self._breakers[name]
 
+    def _partition(self, name: object) -> CircuitBreaker | None:
+        """Return the partition called *name* if this process keeps it: looking makes none."""
+        if not isinstance(name, str):
+            return None
+        parent = self._breakers.get(parent_of(name))
+        return None if parent is None else parent._partitions.known(name)
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._configs)
 
@@ -76,7 +87,7 @@ class BreakerRegistry(Mapping[str, CircuitBreaker]):
         return len(self._configs)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._configs
+        return name in self._configs or self._partition(name) is not None
 
     @property
     def store(self) -> Store:
@@ -100,10 +111,13 @@ class BreakerRegistry(Mapping[str, CircuitBreaker]):
     def snapshots(self, *, fresh: bool = False) -> list[Snapshot]:
         """Return how all breakers stand, in one read of the store; may block, changes nothing.
 
+        The partitions that this process keeps follow their parent.
+
         With *fresh* the store is read even when this process looked a moment ago: an operator
         who has just acted, perhaps in another process, must see what became of it.
         """
-        breakers = list(self.values())  # all known first, so that one look serves all
+        configured = list(self.values())  # all known first, so that one look serves all
+        breakers = [each for one in configured for each in (one, *one.partitions())]
         if fresh:
             self._home.look_now()
         return [each.snapshot() for each in breakers]
@@ -144,12 +158,22 @@ def read_configs(
     configs = {}
     for name, options in mapping.items():
         check_name(name, place=place)
+        _refuse_name_of_partition(name, mapping, place)
         own_place = f"{place}[{name!r}]"
         if not isinstance(options, Mapping):
             BreakerConfig.from_mapping(options, place=own_place)
         refuse_unknown(options, option_names(), place=own_place, kind="option")
         configs[name] = BreakerConfig.from_mapping({**shared, **options}, place=own_place)
     return configs
+
+
+def _refuse_name_of_partition(name: str, names: Container[str], place: str) -> None:
+    parent = parent_of(name)
+    if parent in names:
+        raise ConfigurationError(
+            f"{place}: {name!r} is what a partition of {parent!r} is called, so that two breakers "
+            "would have one name; give it another"
+        )
 
 
 def _checked_defaults(defaults: Mapping[str, Any] | None, place: str) -> Mapping[str, Any]:

@@ -57,6 +57,10 @@ class Snapshot:
     used: bool
     """Whether anybody has ever used it."""
     config: BreakerConfig
+    parent: str = ""
+    """Whose partition it is; empty for a breaker of its own."""
+    key: str = ""
+    """The key that it is the partition for."""
 
     @property
     def rejecting(self) -> bool:
