@@ -33,6 +33,7 @@ lint: $(SAME_PYTHON) $(STAMP) ## check style and types
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
 	$(VENV)/bin/python -m mypy $(addprefix -p ,$(PACKAGES))
+	$(VENV)/bin/python -m mypy tests/typing/api.py
 
 bench: $(SAME_PYTHON) $(STAMP) ## measure what a breaker costs
 	$(VENV)/bin/python -m benchmarks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+Exceptions = type[BaseException] | str | Collection[type[BaseException] | str]
+"""Exception classes, or dotted paths of them."""
 
 PER_USE = ("fallback", "failure_if", "failure_on", "ignore")
 """Options that may differ from one use of a breaker to the next."""
@@ -229,7 +232,15 @@ class CircuitBreaker(Blocks):
     def __call__(self, fn: Callable[P, T], /) -> Callable[P, T]: ...
 
     @overload
-    def __call__(self, /, **options: Any) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
+    def __call__(
+        self,
+        /,
+        *,
+        fallback: Callable[..., Any] | str | None = ...,
+        failure_if: Callable[[Any], object] | str | None = ...,
+        failure_on: Exceptions = ...,
+        ignore: Exceptions = ...,
+    ) -> Callable[[Callable[P, T]], Callable[P, T]]: ...
 
     def __call__(self, fn: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         """Decorate *fn*: ``@breaker``, or ``@breaker(fallback=…)`` with options for this use.
