@@ -16,7 +16,14 @@ EXPORTED = {
     "breaker_core": {
         *("BreakerConfig", "BreakerError", "BreakerEvent", "BreakerRegistry", "CircuitBreaker"),
         *("CircuitOpenError", "ConfigurationError", "Conventions", "LazyBreaker"),
-        *("OperatorActed", "Override", "OverrideKind", "ProcessStateChanged", "ProcessSummary"),
+        *(
+            "OperatorActed",
+            "Override",
+            "OverrideKind",
+            "Permit",
+            "ProcessStateChanged",
+            "ProcessSummary",
+        ),
         *(
             "Snapshot",
             "StaleActError",

@@ -147,12 +147,16 @@ ESCAPES = "'/' becomes '%2F', '@' '%40', '#' '%23', '?' '%3F'"
 
 
 def record_key(name: str) -> str:
-    """Return the key of breaker *name*; long names and such that are not ASCII are hashed."""
+    """Return the key of breaker *name*.
+
+    Names that are long or not ASCII are hashed, and those of partitions, which may be of people.
+    """
     return f"r:{SCHEMA}:{safe(name)}"
 
 
 def safe(name: str) -> str:
     """Return *name* as it may stand in a key of any cache: at most 90 printable ASCII letters."""
-    if len(name) <= 90 and name.isascii() and name.isprintable() and " " not in name:
+    plain = len(name) <= 90 and name.isascii() and name.isprintable() and " " not in name
+    if plain and not name.endswith("]"):
         return name if not name.startswith("#") else "#" + name
     return "#" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:40]

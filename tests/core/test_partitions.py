@@ -170,6 +170,13 @@ def test_the_longest_name_has_a_short_plain_key_in_the_store() -> None:
     assert key.isascii()
 
 
+def test_the_key_in_the_store_does_not_say_whose_partition_it_is() -> None:
+    """Tenants may be people, and caches are listed."""
+    assert "acme" not in record_key("payments[acme]")
+    assert record_key("payments[acme]") != record_key("payments[other]")
+    assert record_key("payments").endswith("payments")
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
