@@ -22,6 +22,7 @@ from breaker_core.stores.base import (
     Stored,
     StoreError,
 )
+from breaker_core.stores.deadline import begin, bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -101,6 +102,8 @@ class RedisTexts(SharedStore):
             return client.eval(REPLACE, 1, key, *values)
 
     def _ours(self) -> Any:
+        """Return our client, with the time for an operation running from now."""
+        begin()
         client = self._client
         if client is None:
             with self._lock:
@@ -163,7 +166,7 @@ def like(model: Any) -> RedisTexts:
     settings = {**_taken(pool.connection_kwargs), **_our_settings(package)}
 
     def connect() -> Any:
-        own = plain_pool(connection_class=pool.connection_class, **settings)
+        own = plain_pool(connection_class=bounded(pool.connection_class), **settings)
         return type(model)(connection_pool=own)
 
     return RedisTexts(connect, _described(package, settings))
