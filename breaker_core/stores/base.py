@@ -1,8 +1,8 @@
 """What a store is: a place with one value per key and a compare-and-set.
 
 A *shared* store keeps texts. It knows nothing of breakers: keys are short ASCII texts that begin
-with ``r:`` (a breaker's record), ``p:`` (a process's summary) or ``d:`` (the directory of the
-processes); the store puts its prefix before them. To write a store of your own, subclass
+with ``r:`` (a breaker's record), ``p:`` (a process's summary), ``d:`` (the directory of the
+processes) or ``q:`` (a probe, kept for a minute); the store puts its prefix before them. To write a store of your own, subclass
 ``SharedStore``, implement the four operations, and run the contract suite on it.
 
 Every operation may raise ``StoreError``, and only that: it means that the store is in trouble.
@@ -65,7 +65,8 @@ class SharedStore(ABC):
         """Return every key of *keys* as it is now, in one round trip.
 
         A value that is not valid UTF-8 is returned with its errors replaced, and a token that
-        still proves it, so that garbage can be replaced too. Raises StoreError.
+        still proves it, so that garbage can be replaced too. What is no text at all, as a list on
+        Redis, may be returned as missing, if ``replace`` can then start the key. Raises StoreError.
         """
 
     @abstractmethod
