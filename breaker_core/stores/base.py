@@ -2,8 +2,9 @@
 
 A *shared* store keeps texts. It knows nothing of breakers: keys are short ASCII texts that begin
 with ``r:`` (a breaker's record), ``p:`` (a process's summary), ``d:`` (the directory of the
-processes) or ``q:`` (a probe, kept for a minute); the store puts its prefix before them. To write a store of your own, subclass
-``SharedStore``, implement the four operations, and run the contract suite on it.
+processes) or ``q:`` (a probe, kept for a minute); the store puts its prefix before them. To write
+a store of your own, subclass ``SharedStore``, implement the four operations, and run the contract
+suite on it.
 
 Every operation may raise ``StoreError``, and only that: it means that the store is in trouble.
 An operation must come back within ``budget`` seconds or so.
