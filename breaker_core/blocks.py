@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from breaker_core.guard import Call, Source
+    from breaker_core.guard import Call, Entry, Source
 
 B = TypeVar("B", bound="Blocks")
 
@@ -24,11 +24,11 @@ class Guard:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._call: Call | None = None
+        self._call: Call | Entry | None = None
 
     def __enter__(self) -> Guard:
         self._refuse_reuse()
-        self._call = self._source.begin()
+        self._call = self._source.resolve().begin_block()
         return self
 
     def __exit__(
@@ -45,7 +45,7 @@ class Guard:
 
     async def __aenter__(self) -> Guard:
         self._refuse_reuse()
-        self._call = await self._source.begin_async()
+        self._call = await self._source.resolve().begin_block_async()
         return self
 
     async def __aexit__(

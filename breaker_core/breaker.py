@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from breaker_core.attempt import Attempt, Failure, Rejected, Success
 from breaker_core.blocks import Blocks, Guard
@@ -17,9 +18,10 @@ from breaker_core.config import (
 )
 from breaker_core.decide import Act, ClearOverride, Force, Reset, TryNow
 from breaker_core.errors import CircuitOpenError, ConfigurationError, StaleActError
-from breaker_core.guard import Use, guarded, is_async
+from breaker_core.guard import Use, guarded, is_async, rescued, rescued_async
 from breaker_core.home import Home, Store
 from breaker_core.machine import here
+from breaker_core.outcomes import Outcome
 from breaker_core.partitions import Partitions
 from breaker_core.permit import Permit
 from breaker_core.record import OverrideKind, State
@@ -134,11 +136,35 @@ class CircuitBreaker(Blocks):
         configured; with one, returns what that answers. May wait for the store, up to twice its
         budget of 0.25 seconds.
         """
+        use = self._use
+        held = use.machine.gate
+        if held is not None:  # the fast path, as in guard.py
+            began = 0.0 if use.slow_after is None else use.clock()
+            try:
+                result = fn(*args, **kwargs) if kwargs else fn(*args)  # type: ignore[call-arg]
+            except BaseException as error:
+                if use.fail(held, error, began) is Outcome.FAILURE and use.rescues:
+                    return rescued(use, error, args, kwargs)  # type: ignore[no-any-return]
+                raise
+            if type(result) is CoroutineType:
+                _refuse_coroutine(cast("CoroutineType[Any, Any, Any]", result), fn)
+            judge = use.judge
+            if judge is not None and judge(result):
+                use.fail_result(held, result, began)
+            elif use.timed:
+                use.end_timed(held, began)
+            else:
+                held.clean = True
+                next(held.tick)
+            return result
         _refuse_async(fn, "call_async")
+        refused = use.refusal()
+        if refused is not None:
+            raise CircuitOpenError(*refused)
         try:
-            call = self._use.begin()
+            call = use.begin()
         except CircuitOpenError as rejected:
-            fallback = self._use.take_fallback()
+            fallback = use.take_fallback()
             if fallback is None:
                 raise
             answer: T = fallback(rejected, *args, **kwargs)
@@ -146,7 +172,8 @@ class CircuitBreaker(Blocks):
         try:
             result = fn(*args, **kwargs)
         except BaseException as error:
-            call.fail(error)
+            if call.fail(error) is Outcome.FAILURE and use.rescues:
+                return rescued(use, error, args, kwargs)  # type: ignore[no-any-return]
             raise
         call.succeed(result)
         return result
@@ -158,10 +185,32 @@ class CircuitBreaker(Blocks):
 
         Waiting for the store happens in a thread, never in the event loop.
         """
+        use = self._use
+        held = use.machine.gate
+        if held is not None:  # the fast path, as in guard.py
+            began = 0.0 if use.slow_after is None else use.clock()
+            try:
+                result = await (fn(*args, **kwargs) if kwargs else fn(*args))  # type: ignore[call-arg]
+            except BaseException as error:
+                if use.fail(held, error, began) is Outcome.FAILURE and use.rescues:
+                    return await rescued_async(use, error, args, kwargs)  # type: ignore[no-any-return]
+                raise
+            judge = use.judge
+            if judge is not None and judge(result):
+                use.fail_result(held, result, began)
+            elif use.timed:
+                use.end_timed(held, began)
+            else:
+                held.clean = True
+                next(held.tick)
+            return result
+        refused = use.refusal()
+        if refused is not None:
+            raise CircuitOpenError(*refused)
         try:
-            call = await self._use.begin_async()
+            call = await use.begin_async()
         except CircuitOpenError as rejected:
-            fallback = self._use.take_fallback()
+            fallback = use.take_fallback()
             if fallback is None:
                 raise
             answer: Any = fallback(rejected, *args, **kwargs)
@@ -169,7 +218,8 @@ class CircuitBreaker(Blocks):
         try:
             result = await fn(*args, **kwargs)
         except BaseException as error:
-            await call.fail_async(error)
+            if await call.fail_async(error) is Outcome.FAILURE and use.rescues:
+                return await rescued_async(use, error, args, kwargs)  # type: ignore[no-any-return]
             raise
         await call.succeed_async(result)
         return result
@@ -347,6 +397,12 @@ class CircuitBreaker(Blocks):
             raise StaleActError(
                 f"{self._name}: it has changed since it was looked at; nothing was changed"
             )
+
+
+def _refuse_coroutine(result: CoroutineType[Any, Any, Any], fn: object) -> None:
+    """Refuse what a call returned that only begins when it is awaited."""
+    result.close()
+    raise ConfigurationError(f"{fn!r} is asynchronous: use 'await breaker.call_async(…)'")
 
 
 def _refuse_async(fn: Callable[..., Any], instead: str) -> None:

@@ -22,6 +22,7 @@ Seconds = float
 """Durations are kept as seconds; every option takes a number or a ``timedelta``."""
 
 MOST_TRIALS = 1000
+MOST_CALLS = 1_000_000
 NAME_LIMIT = 100
 SHOWN = 200
 """Characters of a wrong value that a message shows."""
@@ -39,12 +40,27 @@ class BreakerConfig:
     """With it, each failed round doubles ``open_timeout`` up to this. None: no back-off."""
     open_timeout_jitter: float = 0.0
     """0 to 1: random share by which an open time is lengthened."""
+    retry_after_from: Any = None
+    """Callable (or its dotted path) from a failure's exception or result to the seconds that the
+    dependency asks for, or None. Lengthens the open time, up to ``open_timeout_max`` or an hour."""
     half_open_max_calls: int = 1
     """Trials at a time, across all processes."""
     success_threshold: int = 1
     """Successful trials needed to close."""
     trial_timeout: float | timedelta = 60.0
     """Seconds after which a trial is given up for lost and its permit is free again."""
+    failure_rate: float | None = None
+    """Share of failed calls over the window, above 0 and up to 1, that opens it. None: off."""
+    window: float | timedelta = 60.0
+    """Seconds that the sliding window looks back, with a grain of a twentieth of it."""
+    window_calls: int | None = None
+    """With it, the window is the last so many calls instead of a time."""
+    minimum_calls: int | None = None
+    """Calls in the window below which no rate is judged. None: 20, or ``window_calls`` if less."""
+    slow_call_duration: float | timedelta | None = None
+    """Seconds; a call that takes longer is slow, and a slow trial fails. None: none is."""
+    slow_call_rate: float | None = None
+    """Share of slow calls over the window, above 0 and up to 1, that opens it. None: off."""
     failure_on: Any = (Exception,)
     """Exceptions that are failures: classes or dotted paths."""
     ignore: Any = ()
@@ -53,12 +69,16 @@ class BreakerConfig:
     """Predicate on the result (or its dotted path): true makes a returned result a failure."""
     fallback: Any = None
     """``fallback(error, *args, **kwargs)`` (or its dotted path), used when a call is rejected."""
+    fallback_on_failure: bool = False
+    """Let the fallback answer for failed calls as well; its *error* is then the call's own."""
     shadow: bool = False
     """Decide and count, reject nothing."""
     refresh_interval: float | timedelta = 1.0
     """Seconds that a process may go on with what it last saw in the shared store."""
     record_error_messages: bool = False
     """Keep the clipped text of the last error, not only its class. Texts can hold secrets."""
+    vital: bool = False
+    """While it is open, the site is not ready."""
     description: str = ""
     """What the dependency is for; shown to operators."""
     owner: str = ""
@@ -73,10 +93,10 @@ class BreakerConfig:
         self._refuse_contradictions()
 
     def _refuse_contradictions(self) -> None:
-        if self.failure_threshold is None:
+        if not self.judges_rates and self.failure_threshold is None:
             raise ConfigurationError(
-                "failure_threshold=None switches off the only policy that opens this breaker; "
-                "set it to a whole number of at least 1"
+                "failure_threshold=None switches off the only policy that opens this breaker; set "
+                "it to a whole number of at least 1, or set failure_rate or slow_call_rate"
             )
         most = self.open_timeout_max
         if most is not None and seconds(most) < seconds(self.open_timeout):
@@ -84,6 +104,29 @@ class BreakerConfig:
                 f"open_timeout_max={most!r} is below open_timeout={self.open_timeout!r}; "
                 "it is the longest open time, so it must be at least as long"
             )
+        self._refuse_contradictory_windows()
+        if self.fallback_on_failure and self.fallback is None:
+            raise ConfigurationError("fallback_on_failure=True needs a fallback")
+
+    def _refuse_contradictory_windows(self) -> None:
+        if self.slow_call_rate is not None and self.slow_call_duration is None:
+            raise ConfigurationError(
+                f"slow_call_rate={self.slow_call_rate!r} needs slow_call_duration: "
+                "how long a call takes that is slow"
+            )
+        last, least = self.window_calls, self.minimum_calls
+        if least is None:
+            object.__setattr__(self, "minimum_calls", min(20, last or 20))
+        elif last is not None and least > last:
+            raise ConfigurationError(
+                f"minimum_calls={least!r} is above window_calls={last!r}; "
+                "the window never holds so many calls, so no rate would ever be judged"
+            )
+
+    @property
+    def judges_rates(self) -> bool:
+        """Whether a rate opens this breaker, so that its calls are counted in a window."""
+        return self.failure_rate is not None or self.slow_call_rate is not None
 
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any], *, place: str) -> BreakerConfig:
@@ -244,6 +287,14 @@ def _share(option: str, value: Any) -> float:
     return float(value)
 
 
+def _rate(option: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise _wrong(option, "a number above 0 and up to 1, or None", value)
+    return float(value)
+
+
 def _flag(option: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise _wrong(option, "True or False", value)
@@ -292,16 +343,25 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "open_timeout": _duration(zero=True),
     "open_timeout_max": _duration(zero=True, none=True),
     "open_timeout_jitter": _share,
+    "retry_after_from": _callable,
     "half_open_max_calls": _whole(1, MOST_TRIALS),
     "success_threshold": _whole(1, None),
     "trial_timeout": _duration(zero=False),
+    "failure_rate": _rate,
+    "window": _duration(zero=False),
+    "window_calls": _whole(1, MOST_CALLS, none=True),
+    "minimum_calls": _whole(1, None, none=True),
+    "slow_call_duration": _duration(zero=False, none=True),
+    "slow_call_rate": _rate,
     "failure_on": _exceptions,
     "ignore": _exceptions,
     "failure_if": _predicate,
     "fallback": _callable,
+    "fallback_on_failure": _flag,
     "shadow": _flag,
     "refresh_interval": _duration(zero=False),
     "record_error_messages": _flag,
+    "vital": _flag,
     "description": _words,
     "owner": _words,
     "runbook": _words,

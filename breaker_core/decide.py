@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from breaker_core.config import BreakerConfig
+    from breaker_core.window import Counts
 
+LONGEST_ASKED = 3600.0
+"""Seconds for which a dependency may ask to be left alone, where ``open_timeout_max`` is unset."""
 SHORTEST_WAIT = 0.001
 """Seconds: a rejected call is never told to wait for nothing."""
 
@@ -60,6 +63,16 @@ class Ended(Event):
 
     epoch: str
     permit: str | None = None
+    slow: bool = False
+    """It took longer than ``slow_call_duration``."""
+    window: Counts | None = None
+    """The window's calls, this one included; None where no rate is to be judged."""
+    error: str = ""
+    """Class of the error, and its text if that is recorded."""
+    draw: float = 0.0
+    """A random number from 0 to 1, for the jitter."""
+    retry_after: float | None = None
+    """Seconds for which the dependency itself asks to be left alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +82,7 @@ class Succeeded(Ended):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed(Ended):
-    """The dependency failed. *draw* is a random number from 0 to 1 for the jitter."""
-
-    error: str = ""
-    draw: float = 0.0
+    """The dependency failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,18 +173,32 @@ def reason_of(record: Record, now: float) -> str:
 
 def why_of(transition: Transition) -> str:
     """Return the numbers that decided *transition*, in words."""
-    if transition.rule == "streak":
-        noun = "failure" if transition.count == 1 else "failures"
-        return f"{transition.count} {noun} in a row (opens at {transition.limit})"
-    if transition.rule == "trials_succeeded":
-        return f"{transition.count} of {transition.limit} trials succeeded"
+    rule, count = transition.rule, transition.count
+    if rule == "streak":
+        noun = "failure" if count == 1 else "failures"
+        return f"{count} {noun} in a row (opens at {transition.limit})"
+    if rule in _SHARES and transition.calls and count is not None:
+        return _why_share(transition, count, transition.calls)
+    if rule == "trials_succeeded":
+        return f"{count} of {transition.limit} trials succeeded"
     if transition.by_operator:
         who = f" by {transition.by}" if transition.by else ""
         why = f": {transition.reason}" if transition.reason else ""
-        return f"{transition.rule.replace('_', ' ')}{who}{why}"
-    return {"timeout": "the open time is over", "trial_failed": "a trial failed"}.get(
-        transition.rule, transition.rule
-    )
+        return f"{rule.replace('_', ' ')}{who}{why}"
+    return _PLAIN_REASONS.get(rule, rule)
+
+
+_SHARES = {"failure_rate": "failed", "slow_call_rate": "were slow"}
+_PLAIN_REASONS = {
+    "timeout": "the open time is over",
+    "trial_failed": "a trial failed",
+    "trial_slow": "a trial was slow",
+}
+
+
+def _why_share(transition: Transition, count: int, calls: int) -> str:
+    opens = "" if transition.rate is None else f", opens at {transition.rate:.3g}"
+    return f"{count} of {calls} calls {_SHARES[transition.rule]} ({count / calls:.1%}{opens})"
 
 
 # -- a call asks to pass ---------------------------------------------------------------------
@@ -219,8 +243,8 @@ def _ended(
     record: Record, event: Ended, now: float, config: BreakerConfig
 ) -> tuple[Record, Decision]:
     record = _permit_back(record, event.permit)
-    current = event.epoch == record.epoch
-    if not current or isinstance(event, Ignored):  # [1, 2]
+    says_nothing = isinstance(event, Ignored) and not event.slow
+    if event.epoch != record.epoch or says_nothing:  # [1, 2]
         return record, PASSED
     if record.state is State.CLOSED:
         return _ended_closed(record, event, now, config)
@@ -238,17 +262,51 @@ def _permit_back(record: Record, permit: str | None) -> Record:
 def _ended_closed(
     record: Record, event: Ended, now: float, config: BreakerConfig
 ) -> tuple[Record, Decision]:
-    if not isinstance(event, Failed):  # [3]
-        cleared = replace(record, streak=0, streak_since=None) if record.streak else record
-        return cleared, PASSED
-    streak = record.streak + 1
-    since = now if record.streak_since is None else record.streak_since
-    counted = replace(_with_error(record, event, now), streak=streak, streak_since=since)
-    limit = config.failure_threshold
-    if limit is None or streak < limit:
+    counted = _streak_after(record, event, now)  # [3]
+    limit, window = config.failure_threshold, event.window
+    if isinstance(event, Failed) and limit is not None and counted.streak >= limit:
+        return _open(counted, event, now, config, rule="streak", count=counted.streak, limit=limit)
+    if window is None or not (event.slow or isinstance(event, Failed)):
         return counted, PASSED
-    opened, transition = _open(counted, event, now, config, rule="streak", count=streak)
-    return opened, Decision(transition=transition)
+    if too_many(window.failures, window.calls, config.failure_rate, config):
+        return _open_by_rate(counted, event, now, config, "failure_rate")
+    if too_many(window.slow, window.calls, config.slow_call_rate, config):
+        return _open_by_rate(counted, event, now, config, "slow_call_rate")
+    return counted, PASSED
+
+
+def _streak_after(record: Record, event: Ended, now: float) -> Record:
+    if isinstance(event, Failed):
+        since = now if record.streak_since is None else record.streak_since
+        counted = _with_error(record, event, now)
+        return replace(counted, streak=record.streak + 1, streak_since=since)
+    if record.streak and isinstance(event, Succeeded):
+        return replace(record, streak=0, streak_since=None)
+    return record
+
+
+def too_many(count: int, calls: int, rate: float | None, config: BreakerConfig) -> bool:
+    """Whether *count* of *calls* in the window reach *rate*, once there are enough to judge. [3]"""
+    least = config.minimum_calls or 1
+    return rate is not None and calls >= least and count / calls >= rate
+
+
+def _open_by_rate(
+    record: Record, event: Ended, now: float, config: BreakerConfig, rule: str
+) -> tuple[Record, Decision]:
+    window = event.window
+    assert window is not None
+    by_failures = rule == "failure_rate"
+    return _open(
+        record,
+        event,
+        now,
+        config,
+        rule=rule,
+        count=window.failures if by_failures else window.slow,
+        calls=window.calls,
+        rate=config.failure_rate if by_failures else config.slow_call_rate,
+    )
 
 
 def _trial_ended(
@@ -256,8 +314,10 @@ def _trial_ended(
 ) -> tuple[Record, Decision]:
     if isinstance(event, Failed):  # [5]
         failed = replace(_with_error(record, event, now), rounds=record.rounds + 1)
-        opened, transition = _open(failed, event, now, config, rule="trial_failed")
-        return opened, Decision(transition=transition)
+        return _open(failed, event, now, config, rule="trial_failed")
+    if event.slow:  # [9]
+        failed = replace(record, rounds=record.rounds + 1)
+        return _open(failed, event, now, config, rule="trial_slow")
     successes = record.successes + 1
     if successes < config.success_threshold:
         return replace(record, successes=successes), PASSED
@@ -273,25 +333,23 @@ def _trial_ended(
     return closed, Decision(transition=transition)
 
 
-def _with_error(record: Record, event: Failed, now: float) -> Record:
+def _with_error(record: Record, event: Ended, now: float) -> Record:
     return replace(record, last_error=clip(event.error), last_error_at=now)
 
 
 def _open(
-    record: Record,
-    event: Failed,
-    now: float,
-    config: BreakerConfig,
-    *,
-    rule: str,
-    count: int | None = None,
-) -> tuple[Record, Transition]:
-    limit = config.failure_threshold if count is not None else None
-    moved, transition = _move(
-        record, State.OPEN, event, now, rule=rule, count=count, limit=limit, error=event.error
-    )
-    until = now + open_seconds(config, record.rounds, event.draw)
-    return replace(moved, opened_at=now, open_until=until), transition
+    record: Record, event: Ended, now: float, config: BreakerConfig, **numbers: Any
+) -> tuple[Record, Decision]:
+    moved, transition = _move(record, State.OPEN, event, now, error=event.error, **numbers)
+    length = open_seconds(config, record.rounds, event.draw)
+    length = max(length, asked_seconds(config, event.retry_after))
+    return replace(moved, opened_at=now, open_until=now + length), Decision(transition=transition)
+
+
+def asked_seconds(config: BreakerConfig, retry_after: float | None) -> float:
+    """Return for how long the dependency may ask to be left alone, in seconds."""
+    most = LONGEST_ASKED if config.open_timeout_max is None else _seconds(config.open_timeout_max)
+    return 0.0 if retry_after is None else min(retry_after, most)
 
 
 def open_seconds(config: BreakerConfig, rounds: int, draw: float) -> float:
@@ -369,6 +427,8 @@ def _move(
     rule: str,
     count: int | None = None,
     limit: int | None = None,
+    calls: int | None = None,
+    rate: float | None = None,
     error: str = "",
 ) -> tuple[Record, Transition]:
     """Return *record* in state *after* and in a new epoch, and the transition that it was. [2]"""
@@ -379,6 +439,8 @@ def _move(
         rule=rule,
         count=count,
         limit=limit,
+        calls=calls,
+        rate=rate,
         error=clip(error),
         host=clip(event.host),
         process=event.process,

@@ -31,7 +31,7 @@ from breaker_core.decide import (
     decide,
 )
 from breaker_core.errors import BreakerError, CircuitOpenError
-from breaker_core.machine import Look, Pass, Tally, Terms, here, rejection
+from breaker_core.machine import Look, Pass, Terms, Wall, here, rejection
 from breaker_core.process import Away, Process
 from breaker_core.record import (
     NewerSchemaError,
@@ -46,7 +46,9 @@ from breaker_core.record import (
     to_text,
 )
 from breaker_core.stores.base import DAY, SeenText, Stored, record_key
+from breaker_core.tally import Tally, Tick
 from breaker_core.told import tell_of, tell_of_own
+from breaker_core.window import Counts, EpochWindow, window_of
 
 logger = logging.getLogger("breaker")
 
@@ -98,6 +100,7 @@ class FleetMachine:
         self.config = config
         self.interval = seconds(config.refresh_interval)
         self.gate: Pass | None = None
+        self.wall: Wall | None = None
         self.tally = Tally()
         self.outbox = process.outbox
         self.used = False
@@ -120,6 +123,8 @@ class FleetMachine:
         self._owed: list[Step] = []
         self._unsettled: dict[str, Attempted] = {}
         self._own = start(self.name, self.process.steady_now())
+        self._window: EpochWindow | None = None
+        self._window_epoch = ""
         self._epoch_first_seen = self.process.clock.monotonic()
         self._plain: Pass | None = None
         if self._record is not None:
@@ -254,6 +259,13 @@ class FleetMachine:
         assert isinstance(event, Ended)
         return event.permit is not None or not isinstance(event, Ignored)
 
+    def fail(self, held: Pass, error: str, terms: Terms) -> bool:
+        """Leave every failure to ``note``: the fleet must hear of it."""
+        return False
+
+    def roll(self, held: Pass, now: float) -> None:
+        """Do nothing: every success is noted."""
+
     def flush(self) -> None:
         """Send what was noted; may block, never raises."""
         while self._begin_sending():
@@ -297,13 +309,35 @@ class FleetMachine:
         if held is None or not isinstance(event, Ended):
             return
         with self._lock:
-            plain_end = replace(event, epoch=held.own_epoch, permit=held.own_permit)
+            plain_end = replace(
+                event,
+                epoch=held.own_epoch,
+                permit=held.own_permit,
+                window=self._own_counts(held.own_epoch, event),
+            )
             now = self.process.steady_now()
             before = self._own
             self._own, decision = decide(before, plain_end, now, step.terms.own)
             if decision.transition is not None:
                 self.outbox.append(tell_of_own(self.name, decision.transition))
                 self._open_plain()
+
+    def _own_counts(self, epoch: str, event: Ended) -> Counts | None:
+        """Count a call in the window of this process; return what that holds with it."""
+        if epoch != self._own.epoch or (isinstance(event, Ignored) and not event.slow):
+            return None
+        now = self.process.clock.monotonic()
+        window = self._own_window(now)
+        failed = isinstance(event, Failed)
+        return None if window is None else window.end(now, failed=failed, slow=event.slow)
+
+    def _own_window(self, now: float) -> EpochWindow | None:
+        """Return the window of the own record's epoch, made anew with each; None without rates."""
+        if self._window_epoch != self._own.epoch:
+            self._window_epoch = self._own.epoch
+            window = window_of(self.config)
+            self._window = None if window is None else EpochWindow(window, Tick(), now)
+        return self._window
 
     # -- operators ---------------------------------------------------------------------------
 
@@ -606,7 +640,13 @@ class FleetMachine:
                 age=self._age(),
                 seen=self._stored is not None or self._looked > float("-inf"),
                 tally=self.tally.totals(),
+                counts=self._look_at_window(),
             )
+
+    def _look_at_window(self) -> Counts | None:
+        now = self.process.clock.monotonic()
+        window = self._own_window(now)
+        return None if window is None else window.counts(now)
 
     def acts_on(self) -> tuple[str, State]:
         """Return the fleet's epoch that this process acts on, and the state of its own record."""

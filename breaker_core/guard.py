@@ -62,19 +62,38 @@ class Source(Protocol):
 class Use:
     """A breaker on the terms of one place that uses it."""
 
-    __slots__ = ("fallback", "home", "judge", "machine", "terms", "verdict")
+    __slots__ = (
+        *("clock", "fallback", "home", "judge", "machine", "rescues", "slow_after"),
+        *("terms", "timed", "use", "verdict"),
+    )
 
     def __init__(self, home: Home, machine: Machine, config: BreakerConfig) -> None:
+        self.use = self
         self.home = home
         self.machine = machine
         self.terms = home.terms(config)
         self.verdict = Verdict(config, home.conventions)
-        self.judge = self.verdict.of_result if self.verdict.judges_results else None
+        self.judge = self.verdict.judge()
+        """Whether a result is a failure; None where no result is."""
+        self.clock = home.clock.monotonic
+        self.slow_after: float | None = config.slow_call_duration  # type: ignore[assignment]
+        self.timed = self.slow_after is not None or (
+            config.judges_rates and config.window_calls is None
+        )
+        """Whether the clock must be looked at when a call ends well."""
         self.fallback: Callable[..., Any] | None = config.fallback
+        self.rescues = config.fallback_on_failure
 
-    @property
-    def use(self) -> Use:
-        return self
+    def refusal(self) -> tuple[Any, ...] | None:
+        """Return what CircuitOpenError says now; None when only ``begin`` can tell."""
+        wall = self.machine.wall
+        if wall is None or self.fallback is not None or _trials.get():
+            return None
+        left = wall.until - wall.now()
+        if left <= 0:
+            return None
+        self.machine.tally.rejections += 1
+        return wall.name, wall.state, left, wall.reason, wall.text
 
     def resolve(self) -> Use:
         """Return this use itself: it is its own source."""
@@ -105,6 +124,23 @@ class Use:
         finally:
             self._tell_before(held)
         return Call(self, held)
+
+    def begin_block(self) -> Call | Entry:
+        """Let a block in; may block. Raises CircuitOpenError."""
+        return self._enter_by_gate() or self.begin()
+
+    async def begin_block_async(self) -> Call | Entry:
+        """Let a block in; waits for the store in a thread. Raises CircuitOpenError."""
+        return self._enter_by_gate() or await self.begin_async()
+
+    def _enter_by_gate(self) -> Entry | None:
+        held = self.machine.gate
+        if held is not None:
+            return Entry(self, held)
+        refused = self.refusal()
+        if refused is not None:
+            raise CircuitOpenError(*refused)
+        return None
 
     async def begin_async(self) -> Call:
         """Let a call in; waits for the store in a thread. Raises CircuitOpenError."""
@@ -156,24 +192,54 @@ class Use:
         self.machine.flush()
         self.home.tell(self.machine)
 
-    def fail(self, held: Pass, error: BaseException) -> Outcome:
+    def fail(self, held: Pass, error: BaseException, began: float = 0.0) -> Outcome:
         """Take down that a call admitted by the gate raised *error*; memory only, never raises."""
         try:
-            outcome = self.verdict.of_error(error)
-            if outcome is Outcome.SUCCESS:
-                held.clean = True
-                next(held.tick)
-                return outcome
-            event = self.ended(held, outcome, error, is_error=True)
-            if event is not None:
-                self._send(held, event)
-            return outcome
+            text = self.verdict.plain_failures.get(type(error)) or self.verdict.learn(error)
+            if text and not _trials.get() and self.machine.fail(held, text, self.terms):
+                self.machine.tally.failures += 1
+                return Outcome.FAILURE
+            return self.end(held, self.verdict.of_error(error), error, began, is_error=True)
         except Exception:
             self.home.complain("a breaker could not take down the end of a call")
             return Outcome.IGNORED
 
+    def fail_result(self, held: Pass, result: object, began: float) -> None:
+        """Take down that a call admitted by the gate returned a failure; never raises."""
+        try:
+            self.end(held, Outcome.FAILURE, result, began, is_error=False)
+        except Exception:
+            self.home.complain("a breaker could not take down the end of a call")
+
+    def end_timed(self, held: Pass, began: float) -> None:
+        """Take down that a call ended well where its time, or the window's, matters."""
+        now = self.clock()
+        if self.slow_after is not None and now - began > self.slow_after:  # [9]
+            self.end(held, Outcome.SUCCESS, None, began, is_error=False)
+            return
+        window = held.window
+        if window is not None and now >= window.rolls_at:
+            self.machine.roll(held, now)
+        held.clean = True
+        next(held.tick)
+
+    def end(
+        self, held: Pass, outcome: Outcome, value: object, began: float, *, is_error: bool
+    ) -> Outcome:
+        """Take down the end of a call that the gate admitted."""
+        event = self.ended(held, outcome, value, began, is_error=is_error)
+        if event is not None:
+            self._send(held, event)
+        return outcome
+
     def ended(
-        self, held: Pass | None, outcome: Outcome, value: object, *, is_error: bool
+        self,
+        held: Pass | None,
+        outcome: Outcome,
+        value: object,
+        began: float,
+        *,
+        is_error: bool,
     ) -> Ended | None:
         """Count the end of a call; return what the machine must hear of it, if anything."""
         tally = self.machine.tally
@@ -188,35 +254,69 @@ class Use:
         held.ended = True
         if not held.is_trial and outcome is Outcome.FAILURE and inside_trial(self.machine):
             return None
-        return self._event(held, outcome, value, is_error=is_error)
+        return self._event(held, outcome, value, began, is_error=is_error)
 
-    def _event(self, held: Pass, outcome: Outcome, value: object, *, is_error: bool) -> Ended:
-        if outcome is Outcome.SUCCESS:
-            return Succeeded(epoch=held.epoch, permit=held.permit, **here())  # type: ignore[arg-type]
-        if outcome is Outcome.IGNORED:
-            return Ignored(epoch=held.epoch, permit=held.permit, **here())  # type: ignore[arg-type]
-        if is_error:
-            assert isinstance(value, BaseException)
-            text = self.verdict.text_of_error(value)
+    def _event(
+        self, held: Pass, outcome: Outcome, value: object, began: float, *, is_error: bool
+    ) -> Ended:
+        where = _HERE if os.getpid() == _HERE["process"] else here()
+        slow = self.slow_after is not None and self.clock() - began > self.slow_after
+        facts = {"epoch": held.epoch, "permit": held.permit, "slow": slow, **where}
+        if outcome is Outcome.FAILURE:
+            text = self.verdict.text_of_error if is_error else self.verdict.text_of_result
+            return Failed(
+                error=text(value),  # type: ignore[arg-type]
+                draw=random.random(),
+                retry_after=self.verdict.seconds_asked(value),
+                **facts,  # type: ignore[arg-type]
+            )
+        kind = Succeeded if outcome is Outcome.SUCCESS else Ignored
+        return kind(draw=random.random(), **facts)  # type: ignore[arg-type]
+
+
+_HERE = here()
+
+
+class Entry:
+    """A block that the gate let in: in memory, so nothing of it waits. None of this raises."""
+
+    __slots__ = ("_began", "_held", "_use")
+
+    def __init__(self, use: Use, held: Pass) -> None:
+        self._use = use
+        self._held = held
+        self._began = 0.0 if use.slow_after is None else use.clock()
+
+    def fail(self, error: BaseException) -> Outcome:
+        """The block raised *error*."""
+        return self._use.fail(self._held, error, self._began)
+
+    async def fail_async(self, error: BaseException) -> Outcome:
+        """The block raised *error*."""
+        return self._use.fail(self._held, error, self._began)
+
+    def end_block(self) -> None:
+        """The block ended well."""
+        if self._use.timed:
+            self._use.end_timed(self._held, self._began)
         else:
-            text = self.verdict.text_of_result(value)
-        return Failed(
-            epoch=held.epoch,
-            permit=held.permit,
-            error=text,
-            draw=random.random(),
-            **here(),  # type: ignore[arg-type]
-        )
+            self._held.clean = True
+            next(self._held.tick)
+
+    async def end_block_async(self) -> None:
+        """The block ended well."""
+        self.end_block()
 
 
 class Call:
     """One call under way that did not pass by the gate. None of its methods raises."""
 
-    __slots__ = ("__weakref__", "_held", "_use", "pid")
+    __slots__ = ("__weakref__", "_began", "_held", "_use", "pid")
 
     def __init__(self, use: Use, held: Pass | None) -> None:
         self._use = use
         self._held = held
+        self._began = 0.0 if use.slow_after is None else use.clock()
         self.pid = 0
         if held is None:
             return
@@ -289,7 +389,7 @@ class Call:
     def _end(self, outcome: Outcome, value: object, *, is_error: bool) -> Outcome:
         use, held = self._use, self._held
         try:
-            event = use.ended(held, outcome, value, is_error=is_error)
+            event = use.ended(held, outcome, value, self._began, is_error=is_error)
             if event is not None and held is not None:
                 use._send(held, event)
         except Exception:
@@ -300,7 +400,7 @@ class Call:
     async def _end_async(self, outcome: Outcome, value: object, *, is_error: bool) -> Outcome:
         use, held = self._use, self._held
         try:
-            event = use.ended(held, outcome, value, is_error=is_error)
+            event = use.ended(held, outcome, value, self._began, is_error=is_error)
             if event is not None and held is not None:
                 if use.machine.note(held, event, use.terms):
                     if isinstance(value, GeneratorExit):  # the coroutine is closed: no more awaits
@@ -322,7 +422,10 @@ class Call:
 
 def inside_trial(machine: Machine) -> bool:
     """Whether the running code is part of a trial of *machine* that is still under way."""
-    calls = map(_under_way, _trials.get())
+    trials = _trials.get()
+    if not trials:
+        return False
+    calls = map(_under_way, trials)
     return any(call is not None and call.use.machine is machine for call in calls)
 
 
@@ -391,15 +494,26 @@ def _guarded_sync(fn: Callable[..., Any], source: Source) -> Callable[..., Any]:
     def breaker_wrapper(*args: Any, **kwargs: Any) -> Any:
         use = source.use
         held = use.machine.gate
-        if held is not None and use.judge is None:
+        if held is not None:
+            began = 0.0 if use.slow_after is None else use.clock()
             try:
-                result = fn(*args, **kwargs)
+                result = fn(*args, **kwargs) if kwargs else fn(*args)
             except BaseException as error:
-                use.fail(held, error)
+                if use.fail(held, error, began) is Outcome.FAILURE and use.rescues:
+                    return rescued(use, error, args, kwargs)
                 raise
-            held.clean = True
-            next(held.tick)
+            judge = use.judge
+            if judge is not None and judge(result):
+                use.fail_result(held, result, began)
+            elif use.timed:
+                use.end_timed(held, began)
+            else:
+                held.clean = True
+                next(held.tick)
             return result
+        refused = use.refusal()
+        if refused is not None:
+            raise CircuitOpenError(*refused)
         try:
             call = source.begin()
         except CircuitOpenError as rejected:
@@ -410,7 +524,8 @@ def _guarded_sync(fn: Callable[..., Any], source: Source) -> Callable[..., Any]:
         try:
             result = fn(*args, **kwargs)
         except BaseException as error:
-            call.fail(error)
+            if call.fail(error) is Outcome.FAILURE and call.use.rescues:
+                return rescued(call.use, error, args, kwargs)
             raise
         call.succeed(result)
         return result
@@ -418,19 +533,43 @@ def _guarded_sync(fn: Callable[..., Any], source: Source) -> Callable[..., Any]:
     return breaker_wrapper
 
 
+def rescued(use: Use, error: BaseException, args: Any, kwargs: Any) -> Any:
+    """Return what the fallback answers for a call that failed with *error*."""
+    fallback = use.take_fallback()
+    assert fallback is not None, "the configuration refuses fallback_on_failure without one"
+    return fallback(error, *args, **kwargs)
+
+
+async def rescued_async(use: Use, error: BaseException, args: Any, kwargs: Any) -> Any:
+    """Return what the fallback answers, awaited if it must be."""
+    answer = rescued(use, error, args, kwargs)
+    return await answer if isinstance(answer, Awaitable) else answer
+
+
 def _guarded_async(fn: Callable[..., Any], source: Source) -> Callable[..., Any]:
     async def breaker_wrapper(*args: Any, **kwargs: Any) -> Any:
         use = source.use
         held = use.machine.gate
-        if held is not None and use.judge is None:
+        if held is not None:
+            began = 0.0 if use.slow_after is None else use.clock()
             try:
-                result = await fn(*args, **kwargs)
+                result = await (fn(*args, **kwargs) if kwargs else fn(*args))
             except BaseException as error:
-                use.fail(held, error)
+                if use.fail(held, error, began) is Outcome.FAILURE and use.rescues:
+                    return await rescued_async(use, error, args, kwargs)
                 raise
-            held.clean = True
-            next(held.tick)
+            judge = use.judge
+            if judge is not None and judge(result):
+                use.fail_result(held, result, began)
+            elif use.timed:
+                use.end_timed(held, began)
+            else:
+                held.clean = True
+                next(held.tick)
             return result
+        refused = use.refusal()
+        if refused is not None:
+            raise CircuitOpenError(*refused)
         try:
             call = await source.begin_async()
         except CircuitOpenError as rejected:
@@ -442,7 +581,8 @@ def _guarded_async(fn: Callable[..., Any], source: Source) -> Callable[..., Any]
         try:
             result = await fn(*args, **kwargs)
         except BaseException as error:
-            await call.fail_async(error)
+            if await call.fail_async(error) is Outcome.FAILURE and call.use.rescues:
+                return await rescued_async(call.use, error, args, kwargs)
             raise
         await call.succeed_async(result)
         return result

@@ -65,7 +65,7 @@ class Home:
             return NoMachine(name, self.clock.now())
         if self.process is None:
             assert isinstance(self.store, MemoryStore)
-            return self.store.machine(name, self.clock.now())
+            return self.store.machine(name, config, self.clock)
         return FleetMachine(name, self.process, config)
 
     def partition(self, name: str, config: BreakerConfig) -> Machine:
@@ -73,7 +73,7 @@ class Home:
         if self.enabled and self.process is not None:
             return self.process.machines.get(name) or FleetMachine(name, self.process, config)
         if self.enabled and isinstance(self.store, MemoryStore):
-            return self.store.partition(name, self.clock.now())
+            return self.store.partition(name, config, self.clock)
         return self.machine(name, config)
 
     def terms(self, config: BreakerConfig) -> Terms:

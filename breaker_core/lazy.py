@@ -26,7 +26,9 @@ class _Unresolved:
     class machine:  # noqa: N801 - it is an attribute like any other use's
         gate: Pass | None = None
 
-    judge = None
+    @staticmethod
+    def refusal() -> None:
+        """Know nothing yet."""
 
 
 _UNRESOLVED: Any = _Unresolved()

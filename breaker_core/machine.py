@@ -8,10 +8,9 @@ a thread.
 
 from __future__ import annotations
 
-import itertools
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from breaker_core.decide import Act, Decision, Ended, reason_of
@@ -19,46 +18,13 @@ from breaker_core.errors import CircuitOpenError
 
 if TYPE_CHECKING:
     from collections import deque
-    from collections.abc import Iterator
 
     from breaker_core.clock import Clock
     from breaker_core.config import BreakerConfig
     from breaker_core.events import BreakerEvent
     from breaker_core.record import Record, State
-
-MANY = 10**15
-
-
-class Tally:
-    """Counts of one breaker in this process, for people: nothing is decided by them.
-
-    Successes are counted by taking from an iterator, which costs less than adding to a number
-    and loses nothing between threads.
-    """
-
-    __slots__ = ("failures", "fallbacks", "ignored", "rejections", "successes", "waved")
-
-    def __init__(self) -> None:
-        self.successes: Iterator[None] = itertools.repeat(None, MANY)
-        self.failures = 0
-        self.ignored = 0
-        self.rejections = 0
-        self.fallbacks = 0
-        self.waved = 0
-        """Calls that passed only because of shadow mode or an override."""
-
-    def totals(self) -> dict[str, int]:
-        """Return the counts since the process began, by name."""
-        successes = MANY - self.successes.__length_hint__()  # type: ignore[attr-defined]
-        return {
-            "calls": successes + self.failures + self.ignored,
-            "successes": successes,
-            "failures": self.failures,
-            "ignored": self.ignored,
-            "rejections": self.rejections,
-            "fallbacks": self.fallbacks,
-            "would_have_rejected": self.waved,
-        }
+    from breaker_core.tally import Tally, Tick
+    from breaker_core.window import Counts, EpochWindow
 
 
 class Pass:
@@ -69,17 +35,21 @@ class Pass:
     marks a pass that nobody looks at any more.
     """
 
-    __slots__ = ("clean", "counted", "ended", "epoch", "own_epoch", "own_permit", "permit", "tick")
+    __slots__ = (
+        *("clean", "counted", "ended", "epoch", "own_epoch", "own_permit", "permit"),
+        *("streak", "tick", "window"),
+    )
 
     def __init__(
         self,
         epoch: str,
-        tick: Iterator[None],
+        tick: Tick,
         *,
         permit: str | None = None,
         own_epoch: str = "",
         own_permit: str | None = None,
         counted: bool = True,
+        window: EpochWindow | None = None,
     ) -> None:
         self.epoch = epoch
         self.tick = tick
@@ -87,12 +57,72 @@ class Pass:
         self.own_epoch = own_epoch
         self.own_permit = own_permit
         self.counted = counted
+        self.window = window
+        self.streak: Streak | None = None
         self.clean = False
         self.ended = False
 
     @property
     def is_trial(self) -> bool:
         return self.permit is not None or self.own_permit is not None
+
+
+class Streak:
+    """The failures in a row of one epoch that cannot open yet, counted beside the record.
+
+    A record is made anew at each change, which costs as much as twenty failing calls. So while a
+    failure can do nothing but lengthen the streak, it only does that here, under the machine's
+    lock; ``fold`` says it to the record before anything is decided or shown. A test holds it
+    against ``decide``.
+    """
+
+    __slots__ = ("at", "count", "error", "since")
+
+    def __init__(self, record: Record) -> None:
+        self.count = record.streak
+        self.since = record.streak_since
+        self.error = record.last_error
+        self.at = record.last_error_at
+
+    def clear(self) -> None:
+        """Forget the failures: a call succeeded."""
+        self.count = 0
+        self.since = None
+
+    def lengthen(self, now: float, error: str) -> None:
+        """Count one more failure."""
+        if not self.count:
+            self.since = now
+        self.count += 1
+        self.error = error
+        self.at = now
+
+    def fold(self, record: Record) -> Record:
+        """Return *record* with what was counted here."""
+        if self.count == record.streak and self.at == record.last_error_at:
+            return record
+        return replace(
+            record,
+            number=record.number + 1,
+            streak=self.count,
+            streak_since=self.since,
+            last_error=self.error,
+            last_error_at=self.at,
+        )
+
+
+class Wall:
+    """Why every call is rejected, and until when: made once per opening, read without a lock."""
+
+    __slots__ = ("name", "now", "reason", "state", "text", "until")
+
+    def __init__(self, record: Record, clock: Clock, until: float) -> None:
+        self.name = record.name
+        self.state = record.state
+        self.reason = reason_of(record, record.epoch_at)
+        self.text = record.last_error
+        self.until = until
+        self.now = clock.now
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +151,8 @@ class Look:
     tally: dict[str, int]
     seen: bool = True
     """False while the store was never reached."""
+    counts: Counts | None = None
+    """What the window holds; None where no rate is judged."""
 
 
 class Machine(Protocol):
@@ -128,6 +160,8 @@ class Machine(Protocol):
 
     gate: Pass | None
     """The pass to take without asking; None sends a call to ``try_admit``."""
+    wall: Wall | None
+    """Set while every call is rejected, whoever asks and wherever; None where one must ask."""
     outbox: deque[BreakerEvent]
     """What listeners are still to be told; the breaker empties it, holding no lock."""
     tally: Tally
@@ -142,6 +176,14 @@ class Machine(Protocol):
 
     def note(self, held: Pass, event: Ended, terms: Terms) -> bool:
         """Take down the end of a call; true when ``flush`` has something to send."""
+        ...
+
+    def fail(self, held: Pass, error: str, terms: Terms) -> bool:
+        """Take down a failure that does no more than lengthen the streak; false if it may."""
+        ...
+
+    def roll(self, held: Pass, now: float) -> None:
+        """Count the successes of *held* so far into the grain of the window that has ended."""
         ...
 
     def flush(self) -> None:

@@ -6,8 +6,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from breaker_core.errors import BreakerError
-from breaker_core.machine import Look, Pass, Tally, Terms
+from breaker_core.machine import Look, Pass, Terms, Wall
 from breaker_core.record import start
+from breaker_core.tally import Tally
 
 if TYPE_CHECKING:
     from breaker_core.decide import Act, Decision, Ended
@@ -23,6 +24,7 @@ class NoMachine:
         self.tally = Tally()
         self.outbox: deque[BreakerEvent] = deque()
         self.gate: Pass | None = Pass(self._record.epoch, self.tally.successes)
+        self.wall: Wall | None = None
 
     def try_admit(self, terms: Terms) -> Pass | None:
         """Return the pass that every call gets."""
@@ -36,6 +38,13 @@ class NoMachine:
     def note(self, held: Pass, event: Ended, terms: Terms) -> bool:
         """Let the outcome change nothing."""
         return False
+
+    def fail(self, held: Pass, error: str, terms: Terms) -> bool:
+        """Let the failure change nothing."""
+        return True
+
+    def roll(self, held: Pass, now: float) -> None:
+        """Do nothing."""
 
     def flush(self) -> None:
         """Do nothing."""

@@ -6,6 +6,7 @@ This module only tells success, failure and ignored apart. What follows from tha
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from breaker_core.config import BreakerConfig
 
 logger = logging.getLogger("breaker")
+
+MOST_LEARNED = 200
+"""Classes of errors whose verdict is remembered."""
 
 
 class Outcome(Enum):
@@ -48,7 +52,7 @@ NO_CONVENTIONS = Conventions()
 class Verdict:
     """Judges errors and results by one configuration."""
 
-    __slots__ = ("_config", "_is_answer", "_plain", "_predicates", "judges_results")
+    __slots__ = ("_config", "_is_answer", "_plain", "_predicates", "plain_failures")
 
     def __init__(self, config: BreakerConfig, conventions: Conventions = NO_CONVENTIONS) -> None:
         self._config = config
@@ -56,7 +60,8 @@ class Verdict:
         self._is_answer = conventions.is_answer if self._plain else None
         predicates = (config.failure_if, conventions.is_failure)
         self._predicates = tuple(each for each in predicates if each is not None)
-        self.judges_results = bool(self._predicates)
+        self.plain_failures: dict[type[BaseException], str] = {}
+        """What the record keeps of errors whose class alone says that they are failures."""
 
     def of_error(self, error: BaseException) -> Outcome:
         """Return what *error*, raised by the call, says."""
@@ -69,6 +74,39 @@ class Verdict:
         if isinstance(error, self._config.failure_on):
             return Outcome.FAILURE
         return Outcome.SUCCESS if isinstance(error, Exception) else Outcome.IGNORED
+
+    def judge(self) -> Callable[[object], bool] | None:
+        """Return what tells whether a result is a failure, and never raises; None if none is."""
+        if not self._predicates:
+            return None
+        return lambda result: self.of_result(result) is Outcome.FAILURE
+
+    def learn(self, error: BaseException) -> str:
+        """Return the text of *error* if every error of its class is a failure; else nothing.
+
+        What a class means is looked up from then on in ``plain_failures``.
+        """
+        kind = type(error)
+        known = self._is_answer is None and not self._config.record_error_messages
+        if not known or self.of_error(error) is not Outcome.FAILURE:
+            return ""
+        text = self.text_of_error(error)
+        if len(self.plain_failures) < MOST_LEARNED:
+            self.plain_failures[kind] = text
+        return text
+
+    def seconds_asked(self, value: object) -> float | None:
+        """Return for how long *value*, an error or a result, asks to be left alone, in seconds."""
+        ask = self._config.retry_after_from
+        if ask is None:
+            return None
+        try:
+            seconds = ask(value)
+            asked = None if seconds is None else float(seconds)
+        except Exception:
+            logger.exception("retry_after_from %r failed and asks for nothing", ask)
+            return None
+        return asked if asked is not None and math.isfinite(asked) and asked > 0 else None
 
     def _unlisted(self, error: CircuitOpenError) -> bool:
         """Whether nothing in ``failure_on`` means *error*; a root of all exceptions does not."""

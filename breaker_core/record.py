@@ -77,9 +77,15 @@ class Transition:
     before: State
     after: State
     rule: str
-    """streak, timeout, trial_failed, trials_succeeded, or the operator's act."""
+    """streak, failure_rate, slow_call_rate, timeout, trial_failed, trial_slow, trials_succeeded,
+    or the operator's act."""
     count: int | None = None
+    """What was counted: failures, slow calls or successful trials."""
     limit: int | None = None
+    calls: int | None = None
+    """For a rate: of how many calls in the window."""
+    rate: float | None = None
+    """For a rate: the share that opens."""
     error: str = ""
     host: str = ""
     process: int = 0
@@ -264,6 +270,14 @@ def _optional_count(value: Any) -> int | None:
     return None if value is None else _count(value)
 
 
+def _optional_share(value: Any) -> float | None:
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not 0 < value <= 1:
+        raise ValueError("not a share")
+    return float(value)
+
+
 def _optional_time(value: Any) -> float | None:
     return None if value is None else _time(value)
 
@@ -306,6 +320,8 @@ def _transition(value: Any) -> Transition:
         rule=_text(value["rule"]),
         count=_optional_count(value.get("count")),
         limit=_optional_count(value.get("limit")),
+        calls=_optional_count(value.get("calls")),
+        rate=_optional_share(value.get("rate")),
         error=_text(value.get("error", "")),
         host=_text(value.get("host", "")),
         process=_count(value.get("process", 0)),
@@ -332,6 +348,8 @@ def _transition_fields(transition: Transition) -> dict[str, Any]:
         "rule": transition.rule,
         "count": transition.count,
         "limit": transition.limit,
+        "calls": transition.calls,
+        "rate": transition.rate,
         "error": transition.error,
         "host": transition.host,
         "process": transition.process,

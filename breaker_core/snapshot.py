@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from breaker_core.config import BreakerConfig
     from breaker_core.machine import Look
+    from breaker_core.window import Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,10 @@ class Snapshot:
     """The operator's override in force, if any; it stands beside the state."""
     consecutive_failures: int
     rates: Mapping[str, float]
-    """Rates over the window by name; empty while no rate policy is set."""
+    """Shares of failed and slow calls over the window, by name ("failure", "slow"); empty while
+    no rate is judged or no call has ended."""
+    window: Counts | None
+    """The calls that the rates speak of; None while no rate is judged."""
     opened_at: float | None
     """When it last opened; None while closed."""
     next_trial_at: float | None
@@ -89,7 +93,8 @@ def snapshot_of(name: str, look: Look, config: BreakerConfig) -> Snapshot:
         fleet_state=fleet.state,
         override=override,
         consecutive_failures=max(fleet.streak, own.streak if own is not None else 0),
-        rates={},
+        rates=_rates(look.counts),
+        window=look.counts,
         opened_at=record.opened_at,
         next_trial_at=None if override is not None else _next_trial_at(record, now, terms),
         retry_after=_retry_after(decision, state),
@@ -106,6 +111,12 @@ def snapshot_of(name: str, look: Look, config: BreakerConfig) -> Snapshot:
         used=fleet.number > 0 or bool(fleet.transitions) or totals["calls"] > 0,
         config=config,
     )
+
+
+def _rates(counts: Counts | None) -> dict[str, float]:
+    if counts is None or not counts.calls:
+        return {}
+    return {"failure": counts.failures / counts.calls, "slow": counts.slow / counts.calls}
 
 
 def _retry_after(decision: Decision, state: State) -> float | None:

@@ -53,6 +53,7 @@ DECIDE_MAY_IMPORT = {
     "typing",
     "breaker_core.config",
     "breaker_core.record",
+    "breaker_core.window",
 }
 
 

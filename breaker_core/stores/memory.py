@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from typing import TYPE_CHECKING
 
 from breaker_core.local import LocalMachine
+
+if TYPE_CHECKING:
+    from breaker_core.clock import Clock
+    from breaker_core.config import BreakerConfig
 
 
 class MemoryStore:
@@ -20,19 +25,19 @@ class MemoryStore:
         )
         _stores.add(self)
 
-    def machine(self, name: str, now: float) -> LocalMachine:
-        """Return the machine of breaker *name*, made at *now* if it is new."""
+    def machine(self, name: str, config: BreakerConfig, clock: Clock) -> LocalMachine:
+        """Return the machine of breaker *name*; the first *config* says what its windows are."""
         with self._lock:
             if name not in self._machines:
-                self._machines[name] = LocalMachine(name, now)
+                self._machines[name] = LocalMachine(name, config, clock)
             return self._machines[name]
 
-    def partition(self, name: str, now: float) -> LocalMachine:
+    def partition(self, name: str, config: BreakerConfig, clock: Clock) -> LocalMachine:
         """Return the machine of partition *name*, which is forgotten when nobody holds it."""
         with self._lock:
             found = self._partitions.get(name)
             if found is None:
-                found = self._partitions[name] = LocalMachine(name, now)
+                found = self._partitions[name] = LocalMachine(name, config, clock)
             return found
 
     def describe(self) -> str:

@@ -42,6 +42,9 @@ def error_of(**options: Any) -> str:
 # -- defaults --------------------------------------------------------------------------------
 
 
+SLOW = {"slow_call_rate": 0.5, "slow_call_duration": 1}
+
+
 def test_the_defaults_are_those_of_the_documentation() -> None:
     """Each of them, so that none changes by accident."""
     config = BreakerConfig()
@@ -50,16 +53,25 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
         "open_timeout": 30.0,
         "open_timeout_max": None,
         "open_timeout_jitter": 0.0,
+        "retry_after_from": None,
         "half_open_max_calls": 1,
         "success_threshold": 1,
         "trial_timeout": 60.0,
+        "failure_rate": None,
+        "window": 60.0,
+        "window_calls": None,
+        "minimum_calls": 20,
+        "slow_call_duration": None,
+        "slow_call_rate": None,
         "failure_on": (Exception,),
         "ignore": (),
         "failure_if": None,
         "fallback": None,
+        "fallback_on_failure": False,
         "shadow": False,
         "refresh_interval": 1.0,
         "record_error_messages": False,
+        "vital": False,
         "description": "",
         "owner": "",
         "runbook": "",
@@ -106,12 +118,29 @@ WRONG: list[tuple[str, Any, str]] = [
     ),
     *(
         (option, value, A_LENGTH)
-        for option in ("trial_timeout", "refresh_interval")
+        for option in ("trial_timeout", "refresh_interval", "window")
         for value in [0, 0.0, -1, NAN, INF, timedelta(0), 10**400, *NOT_NUMBERS]
     ),
     *(
+        (option, value, "a number above 0 and up to 1, or None")
+        for option in ("failure_rate", "slow_call_rate")
+        for value in [0, 0.0, -0.1, 1.1, 100, NAN, INF, timedelta(1), *NOT_NUMBERS[1:]]
+    ),
+    *(
+        ("window_calls", value, "a whole number from 1 to 1000000, or None")
+        for value in [0, -1, 1_000_001, 1.0, NAN, *NOT_NUMBERS[1:]]
+    ),
+    *(
+        ("minimum_calls", value, "a whole number of at least 1, or None")
+        for value in [0, -1, 1.0, NAN, *NOT_NUMBERS[1:]]
+    ),
+    *(
+        ("slow_call_duration", value, f"{A_LENGTH}, or None")
+        for value in [0, -1, NAN, INF, timedelta(0), *NOT_NUMBERS[1:]]
+    ),
+    *(
         (option, value, "True or False")
-        for option in ("shadow", "record_error_messages")
+        for option in ("shadow", "record_error_messages", "fallback_on_failure", "vital")
         for value in [None, 0, 1, "True", "", [], 1.0]
     ),
     *(
@@ -190,11 +219,43 @@ def test_a_right_value_is_kept(option: str, given: Any, kept: Any) -> None:
 
 
 def test_a_breaker_that_can_never_open_is_refused() -> None:
-    """There is no other policy yet."""
+    """No policy is left."""
     assert error_of(failure_threshold=None) == (
-        "failure_threshold=None switches off the only policy that opens this breaker; "
-        "set it to a whole number of at least 1"
+        "failure_threshold=None switches off the only policy that opens this breaker; set it to a "
+        "whole number of at least 1, or set failure_rate or slow_call_rate"
     )
+
+
+@pytest.mark.parametrize("rate", [{"failure_rate": 0.5}, SLOW])
+def test_a_rate_is_policy_enough(rate: dict[str, float]) -> None:
+    """The streak may be off then."""
+    assert BreakerConfig(failure_threshold=None, **rate).judges_rates  # type: ignore[arg-type]
+
+
+def test_a_slow_call_rate_needs_to_know_what_is_slow() -> None:
+    """Else nothing ever is."""
+    assert error_of(slow_call_rate=0.5) == (
+        "slow_call_rate=0.5 needs slow_call_duration: how long a call takes that is slow"
+    )
+
+
+def test_more_calls_than_the_window_holds_cannot_be_asked_for() -> None:
+    """No rate would ever be judged."""
+    assert error_of(failure_rate=0.5, window_calls=10, minimum_calls=11) == (
+        "minimum_calls=11 is above window_calls=10; the window never holds so many calls, so no "
+        "rate would ever be judged"
+    )
+
+
+@pytest.mark.parametrize(("calls", "least"), [(None, 20), (10, 10), (20, 20), (100, 20)])
+def test_so_many_calls_must_have_ended_by_default(calls: int | None, least: int) -> None:
+    """20, or the window's calls if that is less."""
+    assert BreakerConfig(failure_rate=0.5, window_calls=calls).minimum_calls == least
+
+
+def test_a_fallback_on_failure_needs_a_fallback() -> None:
+    """Else nothing could answer."""
+    assert error_of(fallback_on_failure=True) == "fallback_on_failure=True needs a fallback"
 
 
 def test_a_longest_open_time_below_the_shortest_is_refused() -> None:

@@ -322,7 +322,7 @@ def test_a_call_cancelled_while_it_waits_to_be_let_in_gives_its_permit_back(
 ) -> None:
     """G6: the permit arrives when nobody wants it any more."""
     breaker = CircuitBreaker("x", CONFIG, clock=clock)
-    machine = SlowToAdmit("x", clock.now())
+    machine = SlowToAdmit("x", CONFIG, clock)
     machine.prepare()
     breaker._machine = breaker._use.machine = machine
     machine.go.set()

@@ -29,7 +29,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def machine(clock: FakeClock) -> LocalMachine:
-    return LocalMachine("x", clock.now())
+    return LocalMachine("x", CONFIG, clock)
 
 
 def fail(machine: LocalMachine, clock: FakeClock, times: int = 1) -> None:
@@ -155,7 +155,7 @@ def test_a_fork_while_another_thread_decides_does_not_block_the_child() -> None:
     """G8: the lock's holder does not exist in the child."""
     store = MemoryStore()
     breaker = CircuitBreaker("x", CONFIG, store=store)
-    machine = store.machine("x", 0.0)
+    machine = store.machine("x", CONFIG, FakeClock())
     with store._lock, machine._lock:  # as if a thread that the child lacks were in there
 
         def use() -> None:

@@ -78,9 +78,9 @@ def test_a_predicate_that_raises_is_logged_and_taken_for_false(
 
 def test_results_are_looked_at_only_where_there_is_something_to_judge() -> None:
     """It costs the fast path nothing."""
-    assert not Verdict(BreakerConfig()).judges_results
-    assert Verdict(BreakerConfig(failure_if=bool)).judges_results
-    assert Verdict(BreakerConfig(), Conventions(is_failure=bool)).judges_results
+    assert Verdict(BreakerConfig()).judge() is None
+    assert Verdict(BreakerConfig(failure_if=bool)).judge() is not None
+    assert Verdict(BreakerConfig(), Conventions(is_failure=bool)).judge() is not None
 
 
 # -- conventions of a framework ----------------------------------------------------------------

@@ -9,9 +9,10 @@ import pytest
 
 from breaker_core import BreakerConfig, CircuitBreaker, OverrideKind, State
 from breaker_core.decide import Admit, Failed, decide
-from breaker_core.machine import Look, Tally
+from breaker_core.machine import Look
 from breaker_core.record import Record, start
 from breaker_core.snapshot import snapshot_of
+from breaker_core.tally import Tally
 from breaker_core.testing import FakeClock
 
 CONFIG = BreakerConfig(failure_threshold=2, open_timeout=10, trial_timeout=60)
