@@ -157,10 +157,10 @@ class CircuitBreaker(Blocks):
                 held.clean = True
                 next(held.tick)
             return result
-        _refuse_async(fn, "call_async")
         refused = use.refusal()
         if refused is not None:
             raise CircuitOpenError(*refused)
+        _refuse_async(fn, "call_async")
         try:
             call = use.begin()
         except CircuitOpenError as rejected:

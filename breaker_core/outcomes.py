@@ -79,7 +79,17 @@ class Verdict:
         """Return what tells whether a result is a failure, and never raises; None if none is."""
         if not self._predicates:
             return None
-        return lambda result: self.of_result(result) is Outcome.FAILURE
+        if len(self._predicates) > 1:
+            return lambda result: self.of_result(result) is Outcome.FAILURE
+        (predicate,) = self._predicates
+
+        def judge_by_one(result: object) -> bool:  # on the fast path: a frame less, no loop
+            try:
+                return bool(predicate(result))
+            except Exception:
+                return _taken_for_false(predicate)
+
+        return judge_by_one
 
     def learn(self, error: BaseException) -> str:
         """Return the text of *error* if every error of its class is a failure; else nothing.
@@ -128,8 +138,7 @@ class Verdict:
         try:
             return bool(predicate(value))
         except Exception:
-            logger.exception("the predicate %r failed and is taken for false", predicate)
-            return False
+            return _taken_for_false(predicate)
 
     def text_of_error(self, error: BaseException) -> str:
         """Return what the record keeps of *error*: its class, and its text if that is wanted."""
@@ -152,3 +161,9 @@ class Verdict:
         except Exception:
             status = None
         return clip(f"{name} {status}" if type(status) is int else name)
+
+
+def _taken_for_false(predicate: object) -> bool:
+    """Log the error of *predicate* being handled; return what it counts as."""
+    logger.exception("the predicate %r failed and is taken for false", predicate)
+    return False
