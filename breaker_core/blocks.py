@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from breaker_core.guard import Call, Entry, Source
+    from breaker_core.guard import Call, Entry, Source, Use
+    from breaker_core.machine import Pass
 
 B = TypeVar("B", bound="Blocks")
 
@@ -73,9 +74,14 @@ class Blocks:
         raise NotImplementedError
 
     def __enter__(self: B) -> B:
-        guard = Guard(self._source())
-        guard.__enter__()
-        _entered.set((*_entered.get(), (self, guard)))
+        use = self._source().resolve()
+        held = use.machine.gate
+        if held is None or use.timed:
+            guard = Guard(use)
+            guard.__enter__()
+            _entered.set((*_entered.get(), (self, guard)))
+        else:  # the fast path: nothing to remember but the pass
+            _entered.set((*_entered.get(), (self, use, held)))
         return self
 
     def __exit__(
@@ -84,14 +90,23 @@ class Blocks:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        guard = self._leave()
-        if guard is not None:
-            guard.__exit__(kind, error, traceback)
+        block = self._leave()
+        if block is None:
+            return
+        if len(block) == 3:
+            _end_by_gate(block[1], block[2], error)
+        else:
+            block[1].__exit__(kind, error, traceback)
 
     async def __aenter__(self: B) -> B:
-        guard = Guard(self._source())
-        await guard.__aenter__()
-        _entered.set((*_entered.get(), (self, guard)))
+        use = self._source().resolve()
+        held = use.machine.gate
+        if held is None or use.timed:
+            guard = Guard(use)
+            await guard.__aenter__()
+            _entered.set((*_entered.get(), (self, guard)))
+        else:
+            _entered.set((*_entered.get(), (self, use, held)))
         return self
 
     async def __aexit__(
@@ -100,19 +115,37 @@ class Blocks:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        guard = self._leave()
-        if guard is not None:
-            await guard.__aexit__(kind, error, traceback)
+        block = self._leave()
+        if block is None:
+            return
+        if len(block) == 3:
+            _end_by_gate(block[1], block[2], error)
+        else:
+            await block[1].__aexit__(kind, error, traceback)
 
-    def _leave(self) -> Guard | None:
-        """Return the guard of the innermost block of this object in this task or thread."""
+    def _leave(self) -> Block | None:
+        """Return the innermost block of this object in this task or thread."""
         entered = _entered.get()
-        for index in range(len(entered) - 1, -1, -1):
+        if entered and entered[-1][0] is self:
+            _entered.set(entered[:-1])
+            return entered[-1]
+        for index in range(len(entered) - 1, -1, -1):  # blocks were not left in order
             if entered[index][0] is self:
                 _entered.set(entered[:index] + entered[index + 1 :])
-                return entered[index][1]
+                return entered[index]
         return None
 
 
-_entered: ContextVar[tuple[tuple[Blocks, Guard], ...]] = ContextVar("breaker_entered", default=())
+def _end_by_gate(use: Use, held: Pass, error: BaseException | None) -> None:
+    """Take down the end of a block that the gate let in; memory only, never raises."""
+    if error is not None:
+        use.fail(held, error)
+    else:
+        held.clean = True
+        next(held.tick)
+
+
+Block = tuple[Blocks, Guard] | tuple[Blocks, "Use", "Pass"]
+
+_entered: ContextVar[tuple[Block, ...]] = ContextVar("breaker_entered", default=())
 """The ``with breaker:`` blocks that the running code is in, the innermost last."""
