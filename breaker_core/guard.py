@@ -364,6 +364,11 @@ class Call:
         """Nobody knows how the call ended: it counts neither way."""
         return self._end(Outcome.IGNORED, None, is_error=False)
 
+    def forget(self) -> None:
+        """Nobody will say how the call ended; how long that took to notice is no evidence."""
+        self._began = self._use.clock()
+        self.abandon()
+
     async def abandon_async(self) -> Outcome:
         """Nobody knows how the call ended; waits for the store in a thread."""
         return await self._end_async(Outcome.IGNORED, None, is_error=False)

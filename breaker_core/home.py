@@ -99,7 +99,7 @@ class Home:
         """Abandon the forgotten calls; may block, never raises."""
         with suppress(IndexError):  # another thread took the last one
             while self.forgotten:
-                self.forgotten.popleft().abandon()
+                self.forgotten.popleft().forget()
 
     def complain(self, what: str) -> None:
         """Log the error being handled, which is a mistake of this package; once per registry."""

@@ -230,7 +230,9 @@ class Process:
         """Let *machine* be refreshed with the others, at the smallest interval of all."""
         self.machines[machine.name] = machine
         self.interval = min(each.interval for each in list(self.machines.values()))
-        self._next_refresh = float("-inf")
+        # Its first call looks at its own key, so the others need not be looked at again for it.
+        soon = self.clock.monotonic() + self.interval
+        self._next_refresh = min(self._next_refresh, soon)
 
     def refresh_due(self) -> bool:
         """Whether the next call should look at the store."""

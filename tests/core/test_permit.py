@@ -249,3 +249,28 @@ def test_a_permit_says_whether_it_has_ended(breaker: CircuitBreaker) -> None:
     before = repr(permit)
     permit.succeeded()
     assert (before, repr(permit)) == ("<Permit, under way>", "<Permit, ended>")
+
+
+def test_a_forgotten_permit_is_not_taken_for_a_slow_call(clock: FakeClock) -> None:
+    """Rule 9: the time is evidence, and how long nobody noticed is none."""
+    options = {"slow_call_duration": 1, "slow_call_rate": 0.5, "minimum_calls": 1}
+    config = BreakerConfig(**options)  # type: ignore[arg-type]
+    breaker = CircuitBreaker("payments", config, clock=clock)
+    permit = breaker.admit()
+    clock.advance(100)
+    del permit
+    gc.collect()
+    breaker.admit().succeeded()
+    assert breaker.state is State.CLOSED
+    assert breaker.snapshot().rates["slow"] == 0.0
+
+
+def test_a_permit_abandoned_after_a_long_time_is_a_slow_call(clock: FakeClock) -> None:
+    """Rule 9: it had run that long when somebody gave it up."""
+    options = {"slow_call_duration": 1, "slow_call_rate": 0.5, "minimum_calls": 1}
+    config = BreakerConfig(**options)  # type: ignore[arg-type]
+    breaker = CircuitBreaker("payments", config, clock=clock)
+    permit = breaker.admit()
+    clock.advance(100)
+    permit.abandoned()
+    assert breaker.state is State.OPEN
