@@ -131,7 +131,8 @@ def _log_state(event: StateChanged | ProcessStateChanged) -> None:
     scope = "in this process" if isinstance(event, ProcessStateChanged) else "for all processes"
     level = logging.WARNING if event.after is State.OPEN else logging.INFO
     transition = event.transition
-    numbers = "" if transition.count is None else f" {transition.count} of {transition.limit}"
+    out_of = transition.calls if transition.limit is None else transition.limit  # a rate has none
+    numbers = "" if transition.count is None else f" {transition.count} of {out_of}"
     error = f", last error {plain(transition.error)}" if transition.error else ""
     logger.log(
         level,
