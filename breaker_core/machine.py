@@ -119,7 +119,7 @@ class Wall:
     def __init__(self, record: Record, clock: Clock, until: float) -> None:
         self.name = record.name
         self.state = record.state
-        self.reason = reason_of(record, record.epoch_at)
+        self.reason = reason_of(record, clock.now())
         self.text = record.last_error
         self.until = until
         self.now = clock.now

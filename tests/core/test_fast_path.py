@@ -77,7 +77,12 @@ def test_a_history_by_the_fast_path_is_that_of_decide(
     steps: list[tuple[str, str, float]], threshold: int | None
 ) -> None:
     clock = FakeClock()
-    config = replace(CONFIG, failure_threshold=threshold, failure_rate=None if threshold else 0.9)
+    config = replace(
+        CONFIG,
+        failure_threshold=threshold,
+        failure_rate=None if threshold else 0.9,
+        minimum_calls=1000,
+    )
     config = replace(config, failure_if=None if threshold is None else CONFIG.failure_if)
     breaker = CircuitBreaker("payments", config, clock=clock)
     model = start("payments", clock.now())
@@ -228,3 +233,19 @@ def test_no_error_is_kept(way: Callable[[CircuitBreaker], Any]) -> None:
             kept.append(weakref.ref(error))
     gc.collect()
     assert [each() for each in kept] == [None, None, None]
+
+
+def test_the_wall_after_an_override_does_not_name_the_override(clock: FakeClock) -> None:
+    """Rule 7: it has ended, so every rejection names the failures, not the first one only."""
+    config = BreakerConfig(failure_threshold=1, open_timeout=100)
+    breaker = CircuitBreaker("x", config, clock=clock)
+    with pytest.raises(ZeroDivisionError):
+        breaker.call(lambda: 1 / 0)
+    breaker.force_open(by="alice", for_=2)
+    clock.advance(3)
+    reasons = set()
+    for _ in range(3):
+        with pytest.raises(CircuitOpenError) as caught:
+            breaker.call(int)
+        reasons.add(caught.value.reason)
+    assert reasons == {"1 failure in a row (opens at 1)"}
