@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from breaker_core.clock import Clock
     from breaker_core.config import BreakerConfig
     from breaker_core.events import BreakerEvent
-    from breaker_core.record import Record, State
+    from breaker_core.record import Record
     from breaker_core.tally import Tally, Tick
     from breaker_core.window import Counts, EpochWindow
 
@@ -199,13 +199,11 @@ class Machine(Protocol):
         ...
 
 
-def rejection(
-    record: Record, decision: Decision, now: float, *, state: State | None = None
-) -> CircuitOpenError:
+def rejection(record: Record, decision: Decision, now: float) -> CircuitOpenError:
     """Return the error for a call that *decision* rejects by *record*."""
     return CircuitOpenError(
         record.name,
-        state or record.state,
+        record.state,
         decision.retry_after,
         reason_of(record, now),
         record.last_error,
